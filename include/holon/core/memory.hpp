@@ -1,0 +1,108 @@
+// core/memory.hpp: every byte of tensors, scratchpads and reorders is asked for here and counted.
+#pragma once
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <mutex>
+
+#include <holon/core/arena.hpp>
+#include <holon/core/error.hpp>
+#include <holon/core/scope.hpp>
+
+namespace holon {
+
+/// Bytes, all of them. `reserved` is what the process holds for us, gaps between blocks included; the operating system's
+/// own high-water mark (VmHWM) follows `peak_reserved`.
+struct MemoryUse {
+    std::size_t current = 0;        ///< in live blocks
+    std::size_t peak = 0;           ///< the most `current` has been
+    std::size_t reserved = 0;       ///< current plus gaps
+    std::size_t peak_reserved = 0;  ///< the most `reserved` has been
+    std::size_t growths = 0;        ///< how often memory new to the process was asked for
+};
+
+/// The allocator of one device context, for any number of threads.
+class Memory {
+ public:
+    static constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
+
+    Memory() : small_(std::size_t(1) << 36), large_(reserve()) {}
+
+    /// At least `bytes` bytes, aligned to 64. Throws `OutOfMemory` past the limit or when the system has no more.
+    void* allocate(std::size_t bytes) {
+        const std::lock_guard lock(mutex_);
+        const std::size_t rounded = Arena::rounded(bytes);
+        Arena& arena = rounded < threshold ? small_ : large_;
+        Arena& other = rounded < threshold ? large_ : small_;
+        const std::size_t after = arena.top_after(rounded) + other.top();
+        void* block = after > limit_ ? nullptr : arena.take(rounded);
+        if (!block) {
+            throw OutOfMemory(text("out of memory: ", bytes, " bytes asked for", running(), ", ", use_.current,
+                                   " in use, ", use_.reserved, " reserved, limit ",
+                                   limit_ == no_limit ? std::string("none") : text(limit_),
+                                   "; a smaller batch or image, bf16 or recomputation needs less"));
+        }
+        use_.current += rounded;
+        use_.peak = std::max(use_.peak, use_.current);
+        if (after > use_.reserved) ++use_.growths;
+        use_.reserved = after;
+        use_.peak_reserved = std::max(use_.peak_reserved, after);
+        return block;
+    }
+
+    void release(void* block, std::size_t bytes) noexcept {
+        const std::lock_guard lock(mutex_);
+        const std::size_t rounded = Arena::rounded(bytes);
+        (rounded < threshold ? small_ : large_).give(block);
+        use_.current -= rounded;
+    }
+
+    MemoryUse use() const {
+        const std::lock_guard lock(mutex_);
+        return use_;
+    }
+    /// Forgets the peaks, not the present.
+    void reset_peak() {
+        const std::lock_guard lock(mutex_);
+        use_.peak = use_.current;
+        use_.peak_reserved = use_.reserved;
+    }
+    /// Bytes that `reserved` may reach. Lowering it below what is held makes the next growth fail, nothing else.
+    void set_limit(std::size_t bytes) {
+        const std::lock_guard lock(mutex_);
+        limit_ = bytes;
+    }
+    std::size_t limit() const {
+        const std::lock_guard lock(mutex_);
+        return limit_;
+    }
+    /// Gives pages that hold nothing back to the system.
+    void trim() {
+        const std::lock_guard lock(mutex_);
+        small_.trim();
+        large_.trim();
+        use_.reserved = small_.top() + large_.top();
+    }
+
+ private:
+    // Long-lived small blocks (parameters of batch norm, labels) must not pin holes between the large ones.
+    static constexpr std::size_t threshold = std::size_t(1) << 19;
+
+    static std::size_t reserve() {
+        struct sysinfo info {};
+        sysinfo(&info);
+        return std::max<std::size_t>(std::size_t(1) << 36, 2 * std::size_t(info.totalram) * info.mem_unit);
+    }
+    static std::string running() {
+        return Scope::current().empty() ? std::string() : text(" in ", Scope::current());
+    }
+
+    mutable std::mutex mutex_;
+    Arena small_, large_;
+    MemoryUse use_;
+    std::size_t limit_ = no_limit;
+};
+
+}  // namespace holon

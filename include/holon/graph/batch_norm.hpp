@@ -1,0 +1,76 @@
+// graph/batch_norm.hpp: normalise each channel, with the residual and the ReLU that follow it in one pass.
+#pragma once
+#include <holon/graph/variable.hpp>
+
+namespace holon {
+
+/// Whose mean and variance: of this batch, or those kept from training.
+enum class BatchNormState {
+    batch,    ///< normalise by this batch and move the running statistics towards it (training)
+    running,  ///< normalise by the running statistics (evaluation)
+    frozen,   ///< the same while training: a fixed affine map, statistics stay as they are
+};
+
+struct BatchNormOptions {
+    double epsilon = 1e-5;
+    double momentum = 0.1;  ///< weight of this batch in the running statistics (PyTorch's sense; Keras's 0.99 is 0.01)
+    bool unbiased = true;   ///< running variance by n - 1 (PyTorch) or by n (Keras); normalising is always by n
+};
+
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, plus `residual` if given, then max(., 0) if `relu`.
+/// All vectors are 1x1x1xc. With `State::batch` the running statistics are updated in place.
+/// Gradients: Ioffe and Szegedy 2015; by batch statistics dx = w s (g - mean(g) - xhat mean(g xhat)), else dx = w s g,
+/// where s = 1 / sqrt(variance + epsilon) and g is dy where the ReLU let through.
+template <Element T, Device D>
+Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residual,
+                          const Variable<Accumulate<T>, D>& weight, const Variable<Accumulate<T>, D>& bias,
+                          Tensor<Accumulate<T>, D>& running_mean, Tensor<Accumulate<T>, D>& running_variance, bool relu,
+                          BatchNormState state, const BatchNormOptions& options) {
+    using A = Accumulate<T>;
+    Context<D>& context = x.context();
+    const std::int64_t channels = x.shape().c;
+    expects(weight.shape() == vector_shape(channels), "batch_norm: image ", x.shape(), " against ", weight.shape().c,
+            " channels");
+    const bool batch = state == BatchNormState::batch;
+    op::Normalization<A, D> normal;
+    normal.weight = weight.value();
+    normal.bias = bias.value();
+    if (batch) {
+        const std::int64_t count = x.shape().rows();
+        expects(count > 0, "batch_norm: no positions to take statistics over in ", x.shape());
+        op::Moments<A, D> moments = op::channel_moments(context, x.value());
+        op::running_update(context, moments.mean, running_mean, options.momentum, 1.0);
+        const double correction = options.unbiased && count > 1 ? double(count) / double(count - 1) : 1.0;
+        op::running_update(context, moments.variance, running_variance, options.momentum, correction);
+        normal.mean = std::move(moments.mean);
+        normal.inverse_deviation = op::inverse_deviation(context, moments.variance, options.epsilon);
+    } else {
+        normal.mean = running_mean;
+        normal.inverse_deviation = op::inverse_deviation(context, running_variance, options.epsilon);
+    }
+    const Tensor<T, D> y = op::batch_norm(context, x.value(), residual ? &residual->value() : nullptr, normal, relu);
+
+    const auto to_x = x.edge();
+    const auto to_residual = residual ? residual->edge() : Edge<T, D>();
+    const auto to_weight = weight.edge(), to_bias = bias.edge();
+    // Without a residual the ReLU's mask is the sign of the normalised x: y need not be kept for it.
+    const Tensor<T, D> mask = relu && residual ? y : Tensor<T, D>();
+    auto backward = [=, &context, seen = x.saved()](const Tensor<T, D>& dy) {
+        op::BatchNormGradients<T, D> wanted;
+        if (to_x) wanted.x = &to_x.open(wanted.to_x);
+        if (to_weight) wanted.weight = &to_weight.open(wanted.to_weight);
+        if (to_bias) wanted.bias = &to_bias.open(wanted.to_bias);
+        if (to_residual && !relu)
+            to_residual.take(dy);
+        else if (to_residual)
+            wanted.residual = &to_residual.open(wanted.to_residual);
+        op::batch_norm_backward(context, seen.get(), mask ? &mask : nullptr, dy, normal, relu, batch, wanted);
+    };
+    if (residual) return Variable<T, D>::result("batch_norm", y, std::move(backward), x, *residual, weight, bias);
+    return Variable<T, D>::result("batch_norm", y, std::move(backward), x, weight, bias)
+        .remade_by([&context, normal, relu, seen = x.value()] {
+            return op::batch_norm(context, seen, static_cast<const Tensor<T, D>*>(nullptr), normal, relu);
+        });
+}
+
+}  // namespace holon

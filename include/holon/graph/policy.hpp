@@ -1,0 +1,62 @@
+// graph/policy.hpp: what is said for a stretch of code rather than for one op: record or not, keep or redo, check or trust.
+#pragma once
+#include <utility>
+
+namespace holon {
+
+/// What backward gets back by doing it again instead of keeping it. Results are the same bits either way.
+enum class Recompute {
+    nothing,     ///< keep every tensor that a gradient needs
+    batch_norm,  ///< redo batch norm + ReLU (without a residual) from the convolution's result
+};
+
+namespace detail {
+struct Policy {
+    bool record = true;
+    bool check_finite = false;
+    Recompute recompute = Recompute::nothing;
+};
+inline Policy& policy() {
+    thread_local Policy now;
+    return now;
+}
+}  // namespace detail
+
+/// While it lives, nothing on this thread is recorded: results have no history and keep nothing.
+class NoGrad {
+ public:
+    NoGrad() : before_(std::exchange(detail::policy().record, false)) {}
+    ~NoGrad() { detail::policy().record = before_; }
+    NoGrad(const NoGrad&) = delete;
+    NoGrad& operator=(const NoGrad&) = delete;
+
+ private:
+    bool before_;
+};
+
+/// While it lives, forward passes on this thread save by this policy.
+class Recomputing {
+ public:
+    explicit Recomputing(Recompute how) : before_(std::exchange(detail::policy().recompute, how)) {}
+    ~Recomputing() { detail::policy().recompute = before_; }
+    Recomputing(const Recomputing&) = delete;
+    Recomputing& operator=(const Recomputing&) = delete;
+
+ private:
+    Recompute before_;
+};
+
+/// While it lives, every result on this thread is looked through, and the first that is not finite throws `NumericError`
+/// naming op and layer. Slow: for finding out, after a loss was not finite.
+class CheckFinite {
+ public:
+    CheckFinite() : before_(std::exchange(detail::policy().check_finite, true)) {}
+    ~CheckFinite() { detail::policy().check_finite = before_; }
+    CheckFinite(const CheckFinite&) = delete;
+    CheckFinite& operator=(const CheckFinite&) = delete;
+
+ private:
+    bool before_;
+};
+
+}  // namespace holon

@@ -1,0 +1,120 @@
+// graph/variable.hpp: a tensor that remembers where it came from, if anyone will want its gradient.
+#pragma once
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include <holon/graph/node.hpp>
+#include <holon/graph/policy.hpp>
+#include <holon/tensor/make.hpp>
+
+namespace holon {
+
+/// What a closure keeps of a tensor: the tensor itself, or a way to make it again.
+template <class T, Device D>
+class Saved {
+ public:
+    using Remake = std::function<Tensor<T, D>()>;
+
+    Saved() = default;
+    explicit Saved(Tensor<T, D> tensor) : tensor_(std::move(tensor)) {}
+    explicit Saved(std::shared_ptr<const Remake> remake) : remake_(std::move(remake)) {}
+
+    Tensor<T, D> get() const { return remake_ ? (*remake_)() : tensor_; }
+
+ private:
+    Tensor<T, D> tensor_;
+    std::shared_ptr<const Remake> remake_;
+};
+
+/// A value in the graph. Copying shares value and history. Defined by running: `result` is the one way an op enters.
+template <class T, Device D>
+class Variable {
+ public:
+    using element = T;
+    using device = D;
+
+    Variable() = default;
+    /// A constant: no gradient.
+    Variable(Tensor<T, D> value) : value_(std::move(value)) {}
+    /// A leaf whose gradient is wanted.
+    static Variable leaf(Tensor<T, D> value) {
+        Variable out(std::move(value));
+        out.node_ = std::make_shared<Node<T, D>>(out.shape(), out.value_.context());
+        return out;
+    }
+
+    const Tensor<T, D>& value() const { return value_; }
+    const Shape& shape() const { return value_.shape(); }
+    Context<D>& context() const { return value_.context(); }
+    bool requires_grad() const { return bool(node_); }
+
+    /// A leaf's gradient after `backward`; empty before, and for whatever wants none.
+    const Tensor<T, D>& gradient() const {
+        static const Tensor<T, D> none;
+        return node_ ? node_->gradient() : none;
+    }
+    void clear_gradient() {
+        if (node_) node_->gradient() = {};
+    }
+
+    /// Where a closure sends this variable's share; not wanted if it has no history.
+    Edge<T, D> edge() const { return Edge<T, D>(detail::policy().record ? node_.get() : nullptr); }
+    /// What a closure should keep of this value.
+    Saved<T, D> saved() const {
+        if (remake_ && detail::policy().recompute != Recompute::nothing) return Saved<T, D>(remake_);
+        return Saved<T, D>(value_);
+    }
+    /// The value without the history.
+    Variable detach() const { return Variable(value_); }
+
+    /// Sends `seed` (default: ones) to every leaf that this came from. The graph is released on the way: once only.
+    void backward(Tensor<T, D> seed = {}) const {
+        expects(bool(node_), "backward: this value has no history; were all parents frozen, or was it made under NoGrad?");
+        expects(node_->live(), "backward: the graph of this value was already walked and released; run forward again");
+        if (!seed) seed = full<T, D>(shape(), T(1.0f), context());
+        expects(seed.shape() == shape(), "backward: seed ", seed.shape(), " for a value ", shape());
+        node_->gradient() = std::move(seed);
+        run_backward(node_);
+    }
+
+    /// The result of op `name`: `backward(dy)` gives each parent its share through the edges it captured. If no parent
+    /// wants a gradient, or under `NoGrad`, the closure and all that it saved are dropped here.
+    template <class Backward, class... Parents>
+    static Variable result(const char* name, Tensor<T, D> value, Backward&& backward, const Parents&... parents) {
+        if (detail::policy().check_finite) refuse_non_finite(name, value);
+        Variable out(std::move(value));
+        if (!detail::policy().record || !(parents.requires_grad() || ...)) return out;
+        out.node_ = std::make_shared<Node<T, D>>(out.shape(), out.context(), std::forward<Backward>(backward));
+        (out.adopt(parents), ...);
+        return out;
+    }
+
+    /// Says how the value can be made again; used instead of keeping it where the policy wants that.
+    Variable remade_by(typename Saved<T, D>::Remake remake) && {
+        if (node_ && detail::policy().recompute != Recompute::nothing)
+            remake_ = std::make_shared<const typename Saved<T, D>::Remake>(std::move(remake));
+        return std::move(*this);
+    }
+
+ private:
+    template <class, Device>
+    friend class Variable;
+
+    template <class Parent>
+    void adopt(const Parent& parent) {
+        if (parent.node_) node_->parents().push_back(parent.node_);
+    }
+
+    [[gnu::noinline]] static void refuse_non_finite(const char* name, const Tensor<T, D>& value) {
+        if (!op::all_finite(value.context(), value))
+            throw NumericError(text(name, ": the result ", value.shape(), " is not finite in ",
+                                    Scope::current().empty() ? "an unnamed layer" : Scope::current()));
+    }
+
+    Tensor<T, D> value_;
+    std::shared_ptr<Node<T, D>> node_;
+    std::shared_ptr<const typename Saved<T, D>::Remake> remake_;
+};
+
+}  // namespace holon

@@ -1,0 +1,45 @@
+// layer/activation.hpp: layers without parameters that act on each position by itself.
+#pragma once
+#include <holon/graph/elementwise.hpp>
+#include <holon/graph/softmax.hpp>
+#include <holon/layer/init.hpp>
+#include <holon/layer/layer.hpp>
+
+namespace holon {
+
+/// max(x, 0).
+template <Element T, Device D>
+struct Relu : Named {
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode) {
+        return within(name, [&] { return holon::relu(x); });
+    }
+    void members(auto&) {}
+};
+
+/// Shares over the channels of each position.
+template <Element T, Device D>
+struct Softmax : Named {
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode) {
+        return within(name, [&] { return holon::softmax(x); });
+    }
+    void members(auto&) {}
+};
+
+/// In `Mode::train` drops each element with probability `rate`, from its own counter; otherwise does nothing.
+template <Element T, Device D>
+struct Dropout : Named {
+    Dropout(double rate_, std::uint64_t seed, std::uint64_t stream) : rate(rate_), random(seed, stream) {
+        expects(rate_ >= 0 && rate_ < 1, "dropout: rate ", rate_, " is not in [0, 1)");
+    }
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
+        if (mode == Mode::evaluate || rate == 0) return x;
+        const std::uint64_t first = random.reserve(std::uint64_t(x.value().size() + 3) / 4);
+        return within(name, [&] { return holon::dropout(x, {rate, random.seed(), random.stream(), first}); });
+    }
+    void members(auto& visit) { visit("random", random); }
+
+    double rate;
+    Random random;
+};
+
+}  // namespace holon

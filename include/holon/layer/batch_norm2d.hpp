@@ -1,0 +1,59 @@
+// layer/batch_norm2d.hpp: batch norm over n, h, w with its running statistics, fused with what follows it.
+#pragma once
+#include <holon/graph/batch_norm.hpp>
+#include <holon/layer/init.hpp>
+#include <holon/layer/layer.hpp>
+
+namespace holon {
+
+/// weight 1, bias 0, running mean 0, running variance 1, each 1x1x1xc. In `Mode::evaluate` it normalises by the running
+/// statistics; in `Mode::train` by the batch's, or, with `Statistics::fixed`, by the running ones left as they are.
+template <Element T, Device D>
+struct BatchNorm2d : Named, FollowsStatistics {
+    using element = T;
+    using device = D;
+    using A = Accumulate<T>;
+
+    explicit BatchNorm2d(int channels, const BatchNormOptions& o = {})
+        : options(o),
+          weight(Role::vector, vector_shape(channels)),
+          bias(Role::vector, vector_shape(channels)),
+          running_mean(vector_shape(channels), A(0)),
+          running_var(vector_shape(channels), A(1)) {
+        constant(weight, A(1));
+    }
+
+    BatchNormState state(Mode mode) const {
+        if (mode == Mode::evaluate) return BatchNormState::running;
+        return statistics == Statistics::fixed ? BatchNormState::frozen : BatchNormState::batch;
+    }
+
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return run(x, nullptr, false, mode); }
+    /// max(batch_norm(x), 0) in one pass.
+    Variable<T, D> relu(const Variable<T, D>& x, Mode mode) { return run(x, nullptr, true, mode); }
+    /// max(batch_norm(x) + residual, 0) in one pass.
+    Variable<T, D> add_relu(const Variable<T, D>& x, const Variable<T, D>& residual, Mode mode) {
+        return run(x, &residual, true, mode);
+    }
+
+    void members(auto& visit) {
+        visit("weight", weight);
+        visit("bias", bias);
+        visit("running_mean", running_mean);
+        visit("running_var", running_var);
+    }
+
+    BatchNormOptions options;
+    Parameter<A, D> weight, bias;
+    State<A, D> running_mean, running_var;
+
+ private:
+    Variable<T, D> run(const Variable<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
+        return within(name, [&] {
+            return holon::batch_norm(x, residual, weight.variable(), bias.variable(), running_mean.writable(),
+                                     running_var.writable(), relu, state(mode), options);
+        });
+    }
+};
+
+}  // namespace holon

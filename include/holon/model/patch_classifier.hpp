@@ -1,0 +1,45 @@
+// model/patch_classifier.hpp: trunk, mean over positions, and one linear map to the patch classes.
+#pragma once
+#include <holon/layer/activation.hpp>
+#include <holon/layer/linear.hpp>
+#include <holon/layer/pool2d.hpp>
+#include <holon/model/trunk.hpp>
+
+namespace holon {
+
+/// (n, h, w, 3) -> logits (n, 1, 1, classes) in Accumulate<T>. Names: the trunk's, then fc.weight, fc.bias.
+template <Element T, Device D>
+struct PatchClassifier {
+    using element = T;
+    using device = D;
+    using A = Accumulate<T>;
+
+    PatchClassifier(std::string_view network, int classes, double dropout_rate, std::uint64_t seed)
+        : PatchClassifier(network, classes, dropout_rate, seed, Random(seed, 1)) {}
+    PatchClassifier(PatchClassifier&&) noexcept = default;
+    PatchClassifier& operator=(PatchClassifier&&) noexcept = default;
+
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) {
+        const Variable<A, D> pooled = convert<A>(global_average(trunk(x, mode)));
+        return fc(dropout(pooled, mode), mode);
+    }
+    void members(auto& visit) {
+        visit(std::string_view(), trunk);
+        visit("dropout", dropout);
+        visit("fc", fc);
+    }
+    int classes() const { return int(fc.weight.shape().n); }
+
+    Trunk<T, D> trunk;
+    Dropout<A, D> dropout;
+    Linear<A, D> fc;
+
+ private:
+    PatchClassifier(std::string_view network, int classes, double rate, std::uint64_t seed, Random random)
+        : trunk(make_trunk<T, D>(network, random)), dropout(rate, seed, 2), fc(trunk.features, classes, random) {
+        fc.weight.decays = true;
+        name_layers(*this);
+    }
+};
+
+}  // namespace holon

@@ -1,0 +1,79 @@
+// model/resnet.hpp: the ResNet trunk on one screen, as torchvision built it and as Keras (and the paper) did.
+#pragma once
+#include <array>
+
+#include <holon/layer/bottleneck.hpp>
+#include <holon/layer/pool2d.hpp>
+
+namespace holon {
+
+struct ResNetOptions {
+    std::array<int, 4> blocks{3, 4, 6, 3};
+    int stem = 64;                            ///< channels after the first convolution
+    std::array<int, 4> widths{64, 128, 256, 512};  ///< inner channels of each stage's bottlenecks; they end at 4 times that
+    bool stride_first = false;                ///< Keras's "v1": the stride in the first 1x1
+    bool bias = false;                        ///< Keras: convolutions have biases
+    Padding pool_padding = 1;                 ///< torchvision 1; Keras 0
+    BatchNormOptions norm = {};
+};
+
+/// torchvision's resnet50 ("v1.5"): stride in the 3x3, no biases, padded pool, BN epsilon 1e-5, momentum 0.1.
+inline ResNetOptions resnet50_options() { return {}; }
+
+/// The paper's (Keras 2.0.x): stride in the first 1x1, biases, unpadded pool, BN epsilon 1e-3, momentum 0.01, biased
+/// running variance.
+inline ResNetOptions resnet50_keras_options() {
+    return {.stride_first = true, .bias = true, .pool_padding = 0,
+            .norm = {.epsilon = 1e-3, .momentum = 0.01, .unbiased = false}};
+}
+
+/// One bottleneck a stage and half the width: small enough to learn on a laptop.
+inline ResNetOptions resnet14_options() {
+    return {.blocks = {1, 1, 1, 1}, .stem = 32, .widths = {32, 64, 128, 256}};
+}
+
+/// (n, h, w, 3) -> (n, about h/32, w/32, 4 * widths[3]). Names are torchvision's: conv1, bn1, layer1.0.conv1, ...
+template <Element T, Device D>
+struct ResNet : Named {
+    using element = T;
+    using device = D;
+
+    ResNet(const ResNetOptions& o, Random& random)
+        : conv1({.in = 3, .out = o.stem, .kernel = 7, .stride = 2, .padding = 3, .bias = o.bias}, random),
+          bn1(o.stem, o.norm),
+          pool({.window = 3, .stride = 2, .padding = o.pool_padding}) {
+        int in = o.stem;
+        for (int stage = 0; stage < 4; ++stage) {
+            const int width = o.widths[std::size_t(stage)];
+            for (int block = 0; block < o.blocks[std::size_t(stage)]; ++block) {
+                const int stride = block == 0 && stage > 0 ? 2 : 1;
+                stages[std::size_t(stage)].emplace_back(
+                    BottleneckOptions{.in = in, .reduce = width, .middle = width, .out = 4 * width, .stride = stride,
+                                      .stride_first = o.stride_first, .project = block == 0, .bias = o.bias,
+                                      .norm = o.norm},
+                    random);
+                in = 4 * width;
+            }
+        }
+    }
+
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
+        Variable<T, D> y = bn1.relu(conv1(x, mode), mode);
+        y = within("maxpool", [&] { return pool(y, mode); });
+        for (auto& stage : stages)
+            for (auto& block : stage) y = block(y, mode);
+        return y;
+    }
+    void members(auto& visit) {
+        visit("conv1", conv1);
+        visit("bn1", bn1);
+        for (std::size_t s = 0; s < stages.size(); ++s) visit(text("layer", s + 1), stages[s]);
+    }
+
+    Conv2d<T, D> conv1;
+    BatchNorm2d<T, D> bn1;
+    MaxPool2d<T, D> pool;
+    std::array<std::vector<Bottleneck<T, D>>, 4> stages;
+};
+
+}  // namespace holon

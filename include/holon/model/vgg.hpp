@@ -1,0 +1,54 @@
+// model/vgg.hpp: the VGG16 trunk on one screen: thirteen 3x3 convolutions, no batch norm.
+#pragma once
+#include <array>
+
+#include <holon/graph/elementwise.hpp>
+#include <holon/layer/conv2d.hpp>
+#include <holon/layer/pool2d.hpp>
+
+namespace holon {
+
+/// (n, h, w, 3) -> (n, h/32, w/32, 512). Names are torchvision's, whose numbers count ReLUs and pools too:
+/// features.0, .2 | .5, .7 | .10, .12, .14 | .17, .19, .21 | .24, .26, .28.
+template <Element T, Device D>
+struct Vgg16 : Named {
+    using element = T;
+    using device = D;
+
+    explicit Vgg16(Random& random) {
+        constexpr std::array<int, 5> widths{64, 128, 256, 512, 512}, counts{2, 2, 3, 3, 3};
+        int in = 3, index = 0;
+        for (std::size_t b = 0; b < widths.size(); ++b) {
+            for (int c = 0; c < counts[b]; ++c, index += 2) {
+                units.push_back({index, c + 1 == counts[b],
+                                 Conv2d<T, D>({.in = in, .out = widths[b], .kernel = 3, .padding = 1, .bias = true}, random)});
+                in = widths[b];
+            }
+            ++index;
+        }
+    }
+
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
+        Variable<T, D> y = x;
+        for (Unit& unit : units) {
+            y = unit.conv(y, mode);
+            y = within(unit.conv.name, [&] {
+                Variable<T, D> z = relu(y);
+                return unit.last ? max_pool2d(z, {.window = 2}) : z;
+            });
+        }
+        return y;
+    }
+    void members(auto& visit) {
+        for (Unit& unit : units) visit(text("features.", unit.index), unit.conv);
+    }
+
+    struct Unit {
+        int index;  ///< torchvision's
+        bool last;  ///< of its block: a 2x2 max pool follows
+        Conv2d<T, D> conv;
+    };
+    std::vector<Unit> units;
+};
+
+}  // namespace holon

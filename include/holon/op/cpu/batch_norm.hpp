@@ -1,0 +1,267 @@
+// op/cpu/batch_norm.hpp: batch norm with the residual and ReLU that follow it: one read and one write a pass.
+#pragma once
+#include <cmath>
+
+#include <holon/op/cpu/loop.hpp>
+#include <holon/op/types.hpp>
+
+namespace holon::op {
+
+namespace cpu {
+
+// Rows whose sums are kept in Accumulate<T> before they join the double ones: few enough that float loses nothing.
+inline constexpr std::int64_t sum_rows = 128;
+
+/// Adds, per channel, what `row(r, a, b)` adds to two sums over all rows. Sums run in Accumulate<T> over short blocks, then
+/// in double; threads take fixed stretches and are joined in order: the same bits for the same number of threads.
+template <class A, class Row>
+void two_sums(std::int64_t rows, std::int64_t channels, std::vector<double>& first, std::vector<double>& second,
+              const Row& row) {
+    const int threads = threads_for(rows * channels);
+    const std::size_t c = std::size_t(channels);
+    std::vector<double> all(std::size_t(threads) * 2 * c);
+    split(rows, threads, [&](std::int64_t begin, std::int64_t end, int t) {
+        std::vector<A> a(c), b(c);
+        double* sums = all.data() + std::size_t(t) * 2 * c;
+        for (std::int64_t block = begin; block < end; block += sum_rows) {
+            std::fill(a.begin(), a.end(), A(0));
+            std::fill(b.begin(), b.end(), A(0));
+            for (std::int64_t r = block; r < std::min(end, block + sum_rows); ++r) row(r, a.data(), b.data());
+            for (std::size_t k = 0; k < c; ++k) sums[k] += double(a[k]), sums[c + k] += double(b[k]);
+        }
+    });
+    first.assign(c, 0.0);
+    second.assign(c, 0.0);
+    for (int t = 0; t < threads; ++t)
+        for (std::size_t k = 0; k < c; ++k) {
+            first[k] += all[std::size_t(t) * 2 * c + k];
+            second[k] += all[std::size_t(t) * 2 * c + c + k];
+        }
+}
+
+template <class A>
+void expects_channels(const char* op, const Shape& x, const Tensor<A, Cpu>& vector) {
+    expects(vector.shape() == vector_shape(x.c), op, ": image ", x, " against a vector ", vector.shape(), "; 1x1x1x", x.c,
+            " is needed");
+}
+
+}  // namespace cpu
+
+/// out_k = sum over n, h, w of dy, the gradient of a bias. out is 1x1x1xc.
+template <Element T>
+void channel_sum(Context<Cpu>&, const Tensor<T, Cpu>& dy, Tensor<Accumulate<T>, Cpu>& out, Gradient mode) {
+    using A = Accumulate<T>;
+    const Shape s = dy.shape();
+    cpu::expects_channels("channel_sum", s, out);
+    std::vector<double> sum, unused;
+    const T* from = dy.data();
+    cpu::two_sums<A>(s.rows(), s.c, sum, unused, [&](std::int64_t r, A* a, A*) {
+        const T* at = from + r * s.c;
+#pragma omp simd
+        for (std::int64_t k = 0; k < s.c; ++k) a[k] += cpu::widen(at[k]);
+    });
+    A* to = out.data();
+    for (std::int64_t k = 0; k < s.c; ++k) cpu::put(to[k], A(sum[std::size_t(k)]), mode == Gradient::add);
+}
+
+/// Mean and biased variance of each channel over n, h, w. x is read once (twice for double); values are shifted by a mean
+/// over a few rows first, so that a large common level costs no digits.
+template <Element T>
+Moments<Accumulate<T>, Cpu> channel_moments(Context<Cpu>& context, const Tensor<T, Cpu>& x) {
+    using A = Accumulate<T>;
+    const Shape s = x.shape();
+    expects(s.rows() > 0, "channel_moments: no positions in ", s);
+    const T* from = x.data();
+    const std::size_t c = std::size_t(s.c);
+    std::vector<A> shift(c);
+    std::vector<double> sum, square;
+    if constexpr (std::same_as<T, double>) {
+        cpu::two_sums<A>(s.rows(), s.c, sum, square, [&](std::int64_t r, A* a, A*) {
+            for (std::size_t k = 0; k < c; ++k) a[k] += from[r * s.c + std::int64_t(k)];
+        });
+        for (std::size_t k = 0; k < c; ++k) shift[k] = sum[k] / double(s.rows());
+    } else {
+        const std::int64_t samples = std::min<std::int64_t>(s.rows(), 32);
+        for (std::int64_t i = 0; i < samples; ++i) {
+            const T* at = from + (s.rows() * i / samples) * s.c;
+            for (std::size_t k = 0; k < c; ++k) shift[k] += cpu::widen(at[k]) / A(samples);
+        }
+    }
+    cpu::two_sums<A>(s.rows(), s.c, sum, square, [&](std::int64_t r, A* a, A* b) {
+        const T* at = from + r * s.c;
+        const A* level = shift.data();
+#pragma omp simd
+        for (std::int64_t k = 0; k < s.c; ++k) {
+            const A v = cpu::widen(at[k]) - level[k];
+            a[k] += v;
+            b[k] += v * v;
+        }
+    });
+    Moments<A, Cpu> out{Tensor<A, Cpu>(vector_shape(s.c), context), Tensor<A, Cpu>(vector_shape(s.c), context)};
+    A *mean = out.mean.data(), *variance = out.variance.data();
+    for (std::size_t k = 0; k < c; ++k) {
+        const double away = sum[k] / double(s.rows());
+        mean[k] = A(double(shift[k]) + away);
+        variance[k] = A(std::max(0.0, square[k] / double(s.rows()) - away * away));
+    }
+    return out;
+}
+
+/// 1 / sqrt(variance + epsilon).
+template <Element A>
+Tensor<A, Cpu> inverse_deviation(Context<Cpu>& context, const Tensor<A, Cpu>& variance, double epsilon) {
+    Tensor<A, Cpu> out(variance.shape(), context);
+    const A* from = variance.data();
+    A* to = out.data();
+    for (std::int64_t k = 0; k < variance.size(); ++k) to[k] = A(1.0 / std::sqrt(double(from[k]) + epsilon));
+    return out;
+}
+
+/// running = (1 - momentum) * running + momentum * correction * batch.
+template <Element A>
+void running_update(Context<Cpu>&, const Tensor<A, Cpu>& batch, Tensor<A, Cpu>& running, double momentum,
+                    double correction) {
+    cpu::expects_same("running_update", batch, running);
+    const A* from = batch.data();
+    A* to = running.data();
+    for (std::int64_t k = 0; k < batch.size(); ++k)
+        to[k] = A((1 - momentum) * double(to[k]) + momentum * correction * double(from[k]));
+}
+
+/// y = (x - mean) * inverse_deviation * weight + bias, plus `residual` if not null, then max(., 0) if `relu`.
+template <Element T>
+Tensor<T, Cpu> batch_norm(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>* residual,
+                          const Normalization<Accumulate<T>, Cpu>& normal, bool relu) {
+    using A = Accumulate<T>;
+    const Shape s = x.shape();
+    for (const auto* vector : {&normal.mean, &normal.inverse_deviation, &normal.weight, &normal.bias})
+        cpu::expects_channels("batch_norm", s, *vector);
+    if (residual) cpu::expects_same("batch_norm (residual)", x, *residual);
+    Tensor<T, Cpu> y(s, context);
+    std::vector<A> slope(std::size_t(s.c));
+    for (std::size_t k = 0; k < slope.size(); ++k)
+        slope[k] = std::as_const(normal.inverse_deviation).data()[k] * std::as_const(normal.weight).data()[k];
+    const T *from = x.data(), *beside = residual ? residual->data() : nullptr;
+    const A *mean = normal.mean.data(), *bias = normal.bias.data(), *by = slope.data();
+    T* to = y.data();
+    const auto pass = [&]<bool Residual, bool Relu>() {
+        cpu::split(s.rows(), cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
+            for (std::int64_t r = begin; r < end; ++r) {
+                const T* in = from + r * s.c;
+                T* out = to + r * s.c;
+                const T* also = Residual ? beside + r * s.c : nullptr;
+#pragma omp simd
+                for (std::int64_t k = 0; k < s.c; ++k) {
+                    A v = (cpu::widen(in[k]) - mean[k]) * by[k] + bias[k];
+                    if constexpr (Residual) v += cpu::widen(also[k]);
+                    if constexpr (Relu) v = v < 0 ? A(0) : v;
+                    out[k] = cpu::narrow<T>(v);
+                }
+            }
+        });
+    };
+    if (residual && relu)
+        pass.template operator()<true, true>();
+    else if (residual)
+        pass.template operator()<true, false>();
+    else if (relu)
+        pass.template operator()<false, true>();
+    else
+        pass.template operator()<false, false>();
+    return y;
+}
+
+/// With g = dy where the ReLU let through (all of dy without `relu`): bias' = sum g; weight' = sum g xhat; residual' = g;
+/// x' = w s (g - mean(g) - xhat mean(g xhat)) by `batch_statistics`, else w s g (s the inverse deviation, w the weight).
+/// `y` is the forward result, needed only with relu and a residual; without it the sign of the normalised x is the mask.
+template <Element T>
+void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>* y, const Tensor<T, Cpu>& dy,
+                         const Normalization<Accumulate<T>, Cpu>& normal, bool relu, bool batch_statistics,
+                         BatchNormGradients<T, Cpu> wanted) {
+    using A = Accumulate<T>;
+    const Shape s = x.shape();
+    cpu::expects_same("batch_norm_backward", x, dy);
+    if (y) cpu::expects_same("batch_norm_backward", x, *y);
+    if (wanted.x) cpu::expects_same("batch_norm_backward", x, *wanted.x);
+    if (wanted.residual) cpu::expects_same("batch_norm_backward", x, *wanted.residual);
+    const std::size_t c = std::size_t(s.c);
+    const A *mean = normal.mean.data(), *deviation = normal.inverse_deviation.data(), *weight = normal.weight.data(),
+            *bias = normal.bias.data();
+    std::vector<A> slope(c);
+    for (std::size_t k = 0; k < c; ++k) slope[k] = deviation[k] * weight[k];
+    const T *in = x.data(), *result = y ? y->data() : nullptr, *upstream = dy.data();
+    const A* by = slope.data();
+    enum class Mask { none, from_y, from_x };
+
+    const auto run = [&]<Mask mask>() {
+        const auto masked = [=](std::int64_t at, std::int64_t k) {
+            const A g = cpu::widen(upstream[at]);
+            if constexpr (mask == Mask::from_y) return cpu::widen(result[at]) > 0 ? g : A(0);
+            if constexpr (mask == Mask::from_x) return (cpu::widen(in[at]) - mean[k]) * by[k] + bias[k] > 0 ? g : A(0);
+            return g;
+        };
+        std::vector<double> sum(c), product(c);
+        if (wanted.weight || wanted.bias || (wanted.x && batch_statistics)) {
+            cpu::two_sums<A>(s.rows(), s.c, sum, product, [&](std::int64_t r, A* a, A* b) {
+#pragma omp simd
+                for (std::int64_t k = 0; k < s.c; ++k) {
+                    const std::int64_t at = r * s.c + k;
+                    const A g = masked(at, k);
+                    a[k] += g;
+                    b[k] += g * (cpu::widen(in[at]) - mean[k]);
+                }
+            });
+        }
+        for (std::size_t k = 0; k < c; ++k) product[k] *= double(deviation[k]);
+        if (wanted.weight) {
+            cpu::expects_channels("batch_norm_backward", s, *wanted.weight);
+            A* to = wanted.weight->data();
+            for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(product[k]), wanted.to_weight == Gradient::add);
+        }
+        if (wanted.bias) {
+            cpu::expects_channels("batch_norm_backward", s, *wanted.bias);
+            A* to = wanted.bias->data();
+            for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(sum[k]), wanted.to_bias == Gradient::add);
+        }
+        if (!wanted.x && !wanted.residual) return;
+        // x' = slope * g + tilt * (x - mean) + level
+        std::vector<A> tilt(c), level(c);
+        if (batch_statistics)
+            for (std::size_t k = 0; k < c; ++k) {
+                tilt[k] = A(-double(slope[k]) * double(deviation[k]) * product[k] / double(s.rows()));
+                level[k] = A(-double(slope[k]) * sum[k] / double(s.rows()));
+            }
+        T *to = wanted.x ? wanted.x->data() : nullptr, *aside = wanted.residual ? wanted.residual->data() : nullptr;
+        const bool add = wanted.to_x == Gradient::add, add_aside = wanted.to_residual == Gradient::add;
+        const A *lean = tilt.data(), *lift = level.data();
+        cpu::split(s.rows(), cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
+            for (std::int64_t r = begin; r < end; ++r) {
+                const std::int64_t row = r * s.c;
+                if (aside) {
+#pragma omp simd
+                    for (std::int64_t k = 0; k < s.c; ++k) cpu::put(aside[row + k], masked(row + k, k), add_aside);
+                }
+                if (!to) continue;
+                if (add) {
+#pragma omp simd
+                    for (std::int64_t k = 0; k < s.c; ++k)
+                        cpu::put(to[row + k],
+                                 by[k] * masked(row + k, k) + lean[k] * (cpu::widen(in[row + k]) - mean[k]) + lift[k], true);
+                } else {
+#pragma omp simd
+                    for (std::int64_t k = 0; k < s.c; ++k)
+                        cpu::put(to[row + k],
+                                 by[k] * masked(row + k, k) + lean[k] * (cpu::widen(in[row + k]) - mean[k]) + lift[k], false);
+                }
+            }
+        });
+    };
+    if (!relu)
+        run.template operator()<Mask::none>();
+    else if (y)
+        run.template operator()<Mask::from_y>();
+    else
+        run.template operator()<Mask::from_x>();
+}
+
+}  // namespace holon::op

@@ -1,0 +1,68 @@
+// op/cpu/elementwise.hpp: what acts on each number by itself, at the speed of copying.
+#pragma once
+#include <holon/op/cpu/loop.hpp>
+#include <holon/op/types.hpp>
+
+namespace holon::op {
+
+/// y = max(x, 0); NaN stays NaN.
+template <Element T>
+Tensor<T, Cpu> relu(Context<Cpu>& context, const Tensor<T, Cpu>& x) {
+    Tensor<T, Cpu> y(x.shape(), context);
+    const T* from = x.data();
+    T* to = y.data();
+    cpu::each(x.size(), [=](std::int64_t i) {
+        const auto v = cpu::widen(from[i]);
+        to[i] = cpu::narrow<T>(v < 0 ? decltype(v)(0) : v);
+    });
+    return y;
+}
+
+/// dx = dy where y > 0, else 0.
+template <Element T>
+void relu_backward(Context<Cpu>&, const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& dy, Tensor<T, Cpu>& dx, Gradient mode) {
+    cpu::expects_same("relu_backward", y, dy);
+    cpu::expects_same("relu_backward", y, dx);
+    const T *at = y.data(), *from = dy.data();
+    T* to = dx.data();
+    if (mode == Gradient::add)
+        cpu::each(y.size(), [=](std::int64_t i) { cpu::put(to[i], cpu::widen(at[i]) > 0 ? cpu::widen(from[i]) : 0, true); });
+    else
+        cpu::each(y.size(), [=](std::int64_t i) { cpu::put(to[i], cpu::widen(at[i]) > 0 ? cpu::widen(from[i]) : 0, false); });
+}
+
+/// a + b, of equal shapes.
+template <Element T>
+Tensor<T, Cpu> add(Context<Cpu>& context, const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b) {
+    cpu::expects_same("add", a, b);
+    Tensor<T, Cpu> y(a.shape(), context);
+    const T *left = a.data(), *right = b.data();
+    T* to = y.data();
+    cpu::each(a.size(), [=](std::int64_t i) { to[i] = cpu::narrow<T>(cpu::widen(left[i]) + cpu::widen(right[i])); });
+    return y;
+}
+
+/// into += from.
+template <Element T>
+void accumulate(Context<Cpu>&, const Tensor<T, Cpu>& from, Tensor<T, Cpu>& into) {
+    cpu::expects_same("accumulate", from, into);
+    const T* source = from.data();
+    T* to = into.data();
+    cpu::each(from.size(), [=](std::int64_t i) { cpu::put(to[i], cpu::widen(source[i]), true); });
+}
+
+/// x *= factor.
+template <Element T>
+void scale(Context<Cpu>&, Tensor<T, Cpu>& x, double factor) {
+    T* to = x.data();
+    const Accumulate<T> by = Accumulate<T>(factor);
+    cpu::each(x.size(), [=](std::int64_t i) { to[i] = cpu::narrow<T>(cpu::widen(to[i]) * by); });
+}
+
+/// The same numbers as another element type, rounded to nearest; the same type shares the storage.
+template <Element To, Element From>
+Tensor<To, Cpu> convert(Context<Cpu>&, const Tensor<From, Cpu>& x) {
+    return cast<To>(x);
+}
+
+}  // namespace holon::op

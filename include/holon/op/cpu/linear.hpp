@@ -1,0 +1,113 @@
+// op/cpu/linear.hpp: the matrix product of a linear layer and its two transposes.
+#pragma once
+#include <holon/op/cpu/elementwise.hpp>
+#include <holon/op/cpu/engine.hpp>
+#include <holon/op/types.hpp>
+
+namespace holon::op {
+
+namespace cpu {
+
+/// c (m x n) = a (m x k) b (k x n); each is dense, and read transposed where said.
+template <Element T>
+void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, bool b_transposed, Accumulate<T>* c,
+             std::int64_t m, std::int64_t n, std::int64_t k) {
+    if constexpr (std::same_as<T, double>) {
+        for (std::int64_t i = 0; i < m; ++i)
+            for (std::int64_t j = 0; j < n; ++j) {
+                double sum = 0;
+                for (std::int64_t l = 0; l < k; ++l)
+                    sum += (a_transposed ? a[l * m + i] : a[i * k + l]) * (b_transposed ? b[j * k + l] : b[l * n + j]);
+                c[i * n + j] = sum;
+            }
+    } else {
+        expects_processor<T>();
+        auto& engine = context.state<Engine>();
+        const Key key{16, std::same_as<T, bfloat16>, a_transposed, b_transposed, m, n, k};
+        const auto p = engine.prepared(key, [&] {
+            constexpr auto type = dnnl_type<T>();
+            Prepared made;
+            made.x = {{m, k}, type, a_transposed ? Dims{1, m} : Dims{k, 1}};
+            made.filter = {{k, n}, type, b_transposed ? Dims{1, k} : Dims{n, 1}};
+            made.y = {{m, n}, dnnl::memory::data_type::f32, Dims{n, 1}};
+            try {
+                const auto desc = matmul_desc(engine.engine(), made.x, made.filter, made.y, own_scratch());
+                made.primitive = dnnl::matmul(desc);
+                made.scratch = std::int64_t(desc.scratchpad_desc().get_size());
+                made.implementation = desc.impl_info_str();
+            } catch (const dnnl::error& error) {
+                refuse("linear", error, text(element_name<T>(), " matrices ", m, 'x', k, " and ", k, 'x', n));
+            }
+            return made;
+        });
+        const Tensor<std::uint8_t, Cpu> scratch({1, 1, 1, p->scratch}, context);
+        p->primitive.execute(engine.stream(),
+                             {{DNNL_ARG_SRC, {p->x, engine.engine(), const_cast<T*>(a)}},
+                              {DNNL_ARG_WEIGHTS, {p->filter, engine.engine(), const_cast<T*>(b)}},
+                              {DNNL_ARG_DST, {p->y, engine.engine(), c}},
+                              {DNNL_ARG_SCRATCHPAD,
+                               view(engine, {{p->scratch}, dnnl::memory::data_type::u8, Tag::x}, scratch)}});
+        engine.stream().wait();
+    }
+}
+
+inline void expects_matrix(const char* op, const Shape& x, const Shape& weight) {
+    expects(weight.h == 1 && weight.w == 1 && weight.c == x.c, op, ": image ", x, " against the matrix ", weight,
+            "; out x 1 x 1 x ", x.c, " is needed");
+}
+
+}  // namespace cpu
+
+/// y (n, h, w, out) = W x + bias at every position; W is (out, 1, 1, in), `bias` (1, 1, 1, out) or null.
+template <Element T>
+Tensor<T, Cpu> linear(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<Accumulate<T>, Cpu>& weight,
+                      const Tensor<Accumulate<T>, Cpu>* bias) {
+    using A = Accumulate<T>;
+    const Shape s = x.shape();
+    cpu::expects_matrix("linear", s, weight.shape());
+    const std::int64_t out = weight.shape().n;
+    if (bias) expects(bias->shape() == vector_shape(out), "linear: bias ", bias->shape(), " for ", out, " outputs");
+    Tensor<A, Cpu> y({s.n, s.h, s.w, out}, context);
+    const Tensor<T, Cpu> matrix = cast<T>(weight);
+    A* to = y.data();
+    if (y.size()) cpu::product<T>(context, x.data(), false, matrix.data(), true, to, s.rows(), out, s.c);
+    if (bias) {
+        const A* shift = bias->data();
+        for (std::int64_t r = 0; r < s.rows(); ++r)
+            for (std::int64_t k = 0; k < out; ++k) to[r * out + k] += shift[k];
+    }
+    return cast<T>(y);
+}
+
+/// dx = W^T dy.
+template <Element T>
+void linear_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, const Tensor<Accumulate<T>, Cpu>& weight,
+                           Tensor<T, Cpu>& dx, Gradient mode) {
+    const Shape s = dx.shape();
+    cpu::expects_matrix("linear_backward_input", s, weight.shape());
+    expects(dy.shape() == Shape({s.n, s.h, s.w, weight.shape().n}), "linear_backward_input: gradient ", dy.shape(),
+            " for an image ", s, " and the matrix ", weight.shape());
+    Tensor<Accumulate<T>, Cpu> share(s, context);
+    const Tensor<T, Cpu> matrix = cast<T>(weight);
+    if (share.size())
+        cpu::product<T>(context, dy.data(), false, matrix.data(), false, share.data(), s.rows(), s.c, weight.shape().n);
+    const auto* from = std::as_const(share).data();
+    T* to = dx.data();
+    const bool add = mode == Gradient::add;
+    cpu::each(dx.size(), [=](std::int64_t i) { cpu::put(to[i], from[i], add); });
+}
+
+/// dW = dy^T x, in float for bfloat16.
+template <Element T>
+void linear_backward_weight(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& dy,
+                            Tensor<Accumulate<T>, Cpu>& dweight, Gradient mode) {
+    const Shape s = x.shape(), w = dweight.shape();
+    cpu::expects_matrix("linear_backward_weight", s, w);
+    expects(dy.shape() == Shape({s.n, s.h, s.w, w.n}), "linear_backward_weight: gradient ", dy.shape(), " for an image ", s,
+            " and the matrix ", w);
+    Tensor<Accumulate<T>, Cpu> share = mode == Gradient::add ? Tensor<Accumulate<T>, Cpu>(w, context) : dweight;
+    cpu::product<T>(context, dy.data(), true, x.data(), false, share.data(), w.n, w.c, s.rows());
+    if (mode == Gradient::add) accumulate(context, share, dweight);
+}
+
+}  // namespace holon::op

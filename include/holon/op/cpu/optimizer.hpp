@@ -1,0 +1,61 @@
+// op/cpu/optimizer.hpp: one pass over value, gradient and moments.
+#pragma once
+#include <cmath>
+#include <span>
+
+#include <holon/op/cpu/loop.hpp>
+#include <holon/op/types.hpp>
+
+namespace holon::op {
+
+/// One Adam step for every operand; the formula stands at `AdamStep`.
+template <Element A>
+void adam(Context<Cpu>&, std::span<const AdamOperand<A, Cpu>> operands, const AdamStep& o) {
+    expects(o.step >= 1, "adam: steps count from 1, not ", o.step);
+    const A b1 = A(o.beta1), b2 = A(o.beta2), rest1 = A(1 - o.beta1), rest2 = A(1 - o.beta2), epsilon = A(o.epsilon);
+    const double corrected1 = 1 - std::pow(o.beta1, double(o.step));
+    const A root = A(1 / std::sqrt(1 - std::pow(o.beta2, double(o.step))));
+    for (const auto& p : operands) {
+        cpu::expects_same("adam", *p.gradient, *p.value);
+        cpu::expects_same("adam", *p.first, *p.value);
+        cpu::expects_same("adam", *p.second, *p.value);
+        const A* g = p.gradient->data();
+        A *w = p.value->data(), *m = p.first->data(), *v = p.second->data();
+        const A rate = A(p.rate / corrected1), coupled = A(p.coupled), shrink = A(1 - p.rate * p.decoupled);
+        cpu::each(p.value->size(), [=](std::int64_t i) {
+            const A slope = g[i] + coupled * w[i];
+            const A first = b1 * m[i] + rest1 * slope, second = b2 * v[i] + rest2 * slope * slope;
+            m[i] = first;
+            v[i] = second;
+            w[i] = shrink * w[i] - rate * first / (std::sqrt(second) * root + epsilon);
+        });
+    }
+}
+
+/// One step of descent with momentum for every operand; the formula stands at `SgdStep`.
+template <Element A>
+void sgd(Context<Cpu>&, std::span<const SgdOperand<A, Cpu>> operands, const SgdStep& o) {
+    const A momentum = A(o.momentum);
+    for (const auto& p : operands) {
+        cpu::expects_same("sgd", *p.gradient, *p.value);
+        expects(p.velocity || o.momentum == 0, "sgd: momentum ", o.momentum, " needs a velocity");
+        if (p.velocity) cpu::expects_same("sgd", *p.velocity, *p.value);
+        const A* g = p.gradient->data();
+        A *w = p.value->data(), *v = p.velocity ? p.velocity->data() : nullptr;
+        const A rate = A(p.rate), coupled = A(p.coupled), shrink = A(1 - p.rate * p.decoupled);
+        const bool ahead = o.nesterov;
+        if (!v) {
+            cpu::each(p.value->size(),
+                      [=](std::int64_t i) { w[i] = shrink * w[i] - rate * (g[i] + coupled * w[i]); });
+            continue;
+        }
+        cpu::each(p.value->size(), [=](std::int64_t i) {
+            const A slope = g[i] + coupled * w[i];
+            const A velocity = momentum * v[i] + slope;
+            v[i] = velocity;
+            w[i] = shrink * w[i] - rate * (ahead ? slope + momentum * velocity : velocity);
+        });
+    }
+}
+
+}  // namespace holon::op

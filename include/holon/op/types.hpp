@@ -1,0 +1,97 @@
+// op/types.hpp: the small structs that ops take and give, the same on every device.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include <holon/op/geometry.hpp>
+#include <holon/tensor/tensor.hpp>
+
+namespace holon::op {
+
+/// Per channel: mean and biased (population) variance of an image over n, h and w.
+template <Element A, Device D>
+struct Moments {
+    Tensor<A, D> mean, variance;
+};
+
+/// What batch normalisation does to a channel: y = (x - mean) * inverse_deviation * weight + bias. Each is 1x1x1xc.
+template <Element A, Device D>
+struct Normalization {
+    Tensor<A, D> mean, inverse_deviation, weight, bias;
+};
+
+/// Where the gradients of batch normalisation go; a null pointer means not wanted. `add_*` adds instead of assigning.
+template <Element T, Device D>
+struct BatchNormGradients {
+    Tensor<T, D>* x = nullptr;
+    Gradient to_x = Gradient::assign;
+    Tensor<T, D>* residual = nullptr;
+    Gradient to_residual = Gradient::assign;
+    Tensor<Accumulate<T>, D>* weight = nullptr;
+    Gradient to_weight = Gradient::assign;
+    Tensor<Accumulate<T>, D>* bias = nullptr;
+    Gradient to_bias = Gradient::assign;
+};
+
+/// A pooled image and, per output element, which tap of the window (r * S + s) held the maximum.
+template <Element T, Device D>
+struct MaxPooled {
+    Tensor<T, D> y;
+    Tensor<std::uint8_t, D> place;
+};
+
+/// Where a dropout mask's random numbers come from: element i belongs to counter `first + i / 4`, word i % 4.
+struct DropoutMask {
+    double rate = 0.5;
+    std::uint64_t seed = 0, stream = 0, first = 0;
+};
+
+/// One image's augmentation. `matrix` (row-major 2x2) and `offset` map output (row, column) to input (row, column);
+/// then `shift` is added per output channel and clipped to the range the warped image had; flips come last.
+struct Warp {
+    std::array<double, 4> matrix{1, 0, 0, 1};
+    std::array<double, 2> offset{0, 0};
+    std::array<float, 3> shift{0, 0, 0};
+    bool flip_horizontal = false, flip_vertical = false;
+};
+
+/// How warped grey values become network input: channel k of the result is (value - mean[k]) * scale[k].
+/// Outside positions take the nearest edge pixel.
+struct WarpOptions {
+    int channels = 3;  ///< of the result, 1..3; the input has one channel (copied) or as many
+    bool bilinear = false;
+    std::array<float, 3> mean{0, 0, 0}, scale{1, 1, 1};
+};
+
+/// One parameter of an optimizer's step: gradient, value and moments hold the same elements.
+template <Element A, Device D>
+struct AdamOperand {
+    const Tensor<A, D>* gradient;
+    Tensor<A, D>*value, *first, *second;
+    double rate;              ///< learning rate
+    double coupled = 0;       ///< added to the gradient as coupled * value (an L2 penalty lambda * sum(w^2) is 2 * lambda)
+    double decoupled = 0;     ///< value -= rate * decoupled * value (AdamW)
+};
+
+/// Adam (Kingma and Ba, 2015): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
+/// value -= rate * (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + epsilon). `step` counts from 1.
+struct AdamStep {
+    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+    std::int64_t step = 1;
+};
+
+template <Element A, Device D>
+struct SgdOperand {
+    const Tensor<A, D>* gradient;
+    Tensor<A, D>*value, *velocity;  ///< velocity may be null when momentum is 0
+    double rate, coupled = 0, decoupled = 0;
+};
+
+/// velocity = momentum * velocity + g; value -= rate * (nesterov ? g + momentum * velocity : velocity).
+struct SgdStep {
+    double momentum = 0;
+    bool nesterov = false;
+};
+
+}  // namespace holon::op

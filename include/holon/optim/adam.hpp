@@ -1,0 +1,65 @@
+// optim/adam.hpp: Adam with its moments kept by name; time belongs to the step.
+#pragma once
+#include <deque>
+
+#include <holon/optim/optimizer.hpp>
+
+namespace holon {
+
+struct AdamOptions {
+    double rate = 1e-3;
+    double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+    Decay decay = {};
+    std::vector<ParameterGroup> groups = {};
+};
+
+/// Kingma and Ba 2015 (formula: `op::AdamStep`). Frozen parameters and those without a gradient stand still and keep no
+/// moments.
+template <class A, Device D>
+class Adam {
+ public:
+    explicit Adam(AdamOptions o) : options(std::move(o)) {}
+
+    /// Moves every learning parameter of `net` one step along its gradient.
+    template <class Net>
+    void step(Net& net) {
+        ++steps;
+        std::vector<op::AdamOperand<A, D>> operands;
+        std::deque<Tensor<A, D>> values;  // operands point into it
+        Context<D>* context = nullptr;
+        VisitorFor<Net> visit;
+        visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
+            if (p.frozen() || !p.gradient()) return;
+            context = &p.value().context();
+            auto [place, fresh] = moments.try_emplace(name);
+            if (fresh) {
+                place->second.first = zeros<A, D>(p.shape(), *context);
+                place->second.second = zeros<A, D>(p.shape(), *context);
+            }
+            values.push_back(p.writable());
+            operands.push_back({&p.gradient(), &values.back(), &place->second.first, &place->second.second,
+                                options.rate * detail::rate_factor(options.groups, name),
+                                p.decays ? 2 * options.decay.l2 : 0, p.decays ? options.decay.decoupled : 0});
+        };
+        visit(std::string_view(), net);
+        if (context)
+            op::adam(*context, std::span<const op::AdamOperand<A, D>>(operands),
+                     {options.beta1, options.beta2, options.epsilon, steps});
+    }
+
+    struct Moments {
+        Tensor<A, D> first, second;
+    };
+
+    AdamOptions options;
+    std::int64_t steps = 0;
+    std::map<std::string, Moments> moments;
+};
+
+/// The Adam for a network's parameters.
+template <class Net>
+Adam<Accumulate<typename Net::element>, typename Net::device> make_adam(const Net&, AdamOptions options) {
+    return Adam<Accumulate<typename Net::element>, typename Net::device>(std::move(options));
+}
+
+}  // namespace holon
