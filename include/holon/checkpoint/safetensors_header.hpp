@@ -135,11 +135,13 @@ inline std::string header_text(const SafetensorsHeader& header) {
     if (!header.metadata.empty()) {
         out += "\"__metadata__\":{";
         for (const auto& [key, value] : header.metadata)
-            out += std::exchange(before, ",") + json_string(key) + ':' + json_string(value);
+            out += std::exchange(before, ",");
+            out += json_string(key) + ':' + json_string(value);
         out += '}';
     }
     for (const TensorEntry& entry : header.tensors) {
-        out += std::exchange(before, ",") + json_string(entry.name) + ":{\"dtype\":\"" + entry.dtype + "\",\"shape\":[";
+        out += std::exchange(before, ",");
+        out += json_string(entry.name) + ":{\"dtype\":\"" + entry.dtype + "\",\"shape\":[";
         for (std::size_t i = 0; i < entry.shape.size(); ++i) out += (i ? "," : "") + std::to_string(entry.shape[i]);
         out += "],\"data_offsets\":[" + std::to_string(entry.begin) + ',' + std::to_string(entry.end) + "]}";
     }
@@ -173,6 +175,7 @@ inline std::uint32_t header_crc(const SafetensorsHeader& header) {
 }
 
 }  // namespace detail
+
 /// Whether the file keeps checksums; then each entry has its own in `crc`. Throws `DataError` where what is kept does
 /// not fit the header, that is, where the header was damaged.
 inline bool adopt_checksums(SafetensorsHeader& header) {

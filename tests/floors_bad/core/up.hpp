@@ -1,0 +1,2 @@
+#include <holon/layer/layer.hpp>
+#include "../shape.hpp"

@@ -1,0 +1,13 @@
+# Compiles SOURCE and passes only if the compiler refuses it with the words that its first line expects.
+file(STRINGS "${SOURCE}" first LIMIT_COUNT 1)
+if(NOT first MATCHES "^// expects: (.+)$")
+  message(FATAL_ERROR "${SOURCE}: the first line must be // expects: <regular expression>")
+endif()
+set(expected "${CMAKE_MATCH_1}")
+execute_process(COMMAND ${COMPILER} -std=c++20 -fsyntax-only -I${INCLUDE} ${SOURCE} RESULT_VARIABLE result ERROR_VARIABLE said)
+if(result EQUAL 0)
+  message(FATAL_ERROR "${SOURCE} compiled; it must not")
+endif()
+if(NOT said MATCHES "${expected}")
+  message(FATAL_ERROR "${SOURCE} was refused, but not with \"${expected}\":\n${said}")
+endif()
