@@ -134,9 +134,10 @@ inline std::string header_text(const SafetensorsHeader& header) {
     std::string out = "{", before;
     if (!header.metadata.empty()) {
         out += "\"__metadata__\":{";
-        for (const auto& [key, value] : header.metadata)
+        for (const auto& [key, value] : header.metadata) {
             out += std::exchange(before, ",");
             out += json_string(key) + ':' + json_string(value);
+        }
         out += '}';
     }
     for (const TensorEntry& entry : header.tensors) {
