@@ -1,0 +1,108 @@
+// heatmap: slides a patch classifier over whole images and paints what it finds over them.
+#include <holon/holon.hpp>
+
+#include <algorithm>
+#include <iostream>
+
+#include "pipeline/cases.hpp"
+#include "pipeline/load_whole.hpp"
+#include "pipeline/options.hpp"
+#include "pipeline/png_out.hpp"
+#include "pipeline/precision.hpp"
+
+namespace {
+
+using namespace holon;
+using namespace holon::pipeline;
+
+/// The share at a pixel, between the windows' centres, which lie `patch/2 + 32 i` from the top left.
+double share_at(const std::vector<double>& map, int rows, int columns, double row, double column, int patch) {
+    const auto along = [&](double at, int count, int& low, double& part) {
+        const double place = std::clamp((at - patch / 2.0) / 32.0, 0.0, double(count - 1));
+        low = std::min(int(place), std::max(count - 2, 0));
+        part = count > 1 ? place - low : 0.0;
+    };
+    int r = 0, c = 0;
+    double fr = 0, fc = 0;
+    along(row, rows, r, fr);
+    along(column, columns, c, fc);
+    const auto value = [&](int dr, int dc) {
+        return map[std::size_t(std::min(r + dr, rows - 1)) * std::size_t(columns) + std::size_t(std::min(c + dc, columns - 1))];
+    };
+    return (1 - fr) * ((1 - fc) * value(0, 0) + fc * value(0, 1)) + fr * ((1 - fc) * value(1, 0) + fc * value(1, 1));
+}
+
+/// Grey where the share is 0, red where it is 1.
+std::vector<std::uint8_t> painted(const Image& image, const std::vector<double>& map, int rows, int columns, int patch) {
+    std::vector<std::uint8_t> rgb(image.pixels.size() * 3);
+    for (int y = 0; y < image.rows; ++y)
+        for (int x = 0; x < image.columns; ++x) {
+            const double grey = grey255(image.at(y, x));
+            const double a = 0.65 * share_at(map, rows, columns, y + 0.5, x + 0.5, patch);
+            std::uint8_t* to = rgb.data() + (std::size_t(y) * std::size_t(image.columns) + std::size_t(x)) * 3;
+            to[0] = std::uint8_t(std::lround((1 - a) * grey + a * 255));
+            to[1] = std::uint8_t(std::lround((1 - a) * grey + a * 32));
+            to[2] = std::uint8_t(std::lround((1 - a) * grey));
+        }
+    return rgb;
+}
+
+template <Element T>
+int run(Options options) {
+    prepare_output(options.out);
+    const SafetensorsFile file(options.checkpoints.front());
+    if (options.size.empty()) options.size = metadata_value(file, "holon.image_size");
+    const ImageSize size = options.image_size();
+    const InputForm form = read_input_form(file.path(), file.metadata(), options.input_form);
+    const std::string trained = metadata_value(file, "holon.size");
+    const int patch = options.patch > 0 ? options.patch : std::atoi(trained.c_str());
+    expects<DataError>(patch >= 32 && patch % 32 == 0, "--patch ", patch, ": a multiple of 32 is needed");
+    expects<DataError>(size.rows >= patch && size.columns >= patch, "--size ", options.size, " is smaller than the patch of ",
+                       patch, "; use a larger size");
+
+    // The malignant classes of those that the network was trained on.
+    std::vector<std::size_t> malignant;
+    std::istringstream names(metadata_value(file, "holon.classes"));
+    std::size_t index = 0;
+    for (std::string name; std::getline(names, name, ','); ++index)
+        if (name.starts_with("malignant")) malignant.push_back(index);
+    expects<DataError>(!malignant.empty(), file.path(), ": knows no malignant class; there is nothing to paint");
+
+    std::vector<std::string> images = options.images;
+    if (!options.data.empty()) {
+        const Dataset data = open_cases(options, {folder_of(file.path())});
+        for (const Record& r : data.records)
+            if (options.split == "all" || split_names[std::size_t(r.split)] == options.split) images.push_back(r.image);
+    }
+    expects<DataError>(!images.empty(), "no images: name some, or give --data and --split");
+
+    PatchHeatmap<T, Cpu> net(load_patch<T>(file), patch / 32, HeatmapActivation::softmax);
+    const NoGrad no_grad;
+    for (std::size_t i = 0; i < images.size() && !Interrupt::received(); ++i) {
+        const Image image = resize(read_image(images[i]), size.rows, size.columns);
+        const auto x = network_input<T>({Sample{image, {}}}, size.rows, size.columns, form, false);
+        const auto y = net(x, Mode::evaluate);
+        const Shape s = y.shape();
+        std::vector<double> map(std::size_t(s.h * s.w));
+        for (std::int64_t at = 0; at < s.h * s.w; ++at)
+            for (const std::size_t k : malignant) map[std::size_t(at)] += double(y.value().data()[at * s.c + std::int64_t(k)]);
+        const std::string stem = std::filesystem::path(images[i]).stem().string();
+        const std::string path = options.out + "/heatmap_" + stem + ".png";
+        write_png_rgb8(path, size.rows, size.columns, painted(image, map, int(s.h), int(s.w), patch));
+        std::cout << path << "  windows " << s.h << 'x' << s.w << "  largest malignant share "
+                  << *std::max_element(map.begin(), map.end()) << '\n';
+    }
+    return Interrupt::received() ? Interrupt::exit_code() : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options defaults;
+    defaults.size.clear();
+    defaults.patch = 0;
+    return run_program("Paints what a patch classifier finds over whole images.", Offer::heatmap, defaults, argc, argv,
+                       [](const Options& options) {
+                           return with_precision(options.precision, [&]<class T>() { return run<T>(options); });
+                       });
+}

@@ -1,0 +1,38 @@
+// pipeline/load_whole.hpp: checkpoints back into the networks they came from, by what they tell about themselves.
+#pragma once
+#include <holon/model/whole_image.hpp>
+
+#include "pipeline/models.hpp"
+
+namespace holon::pipeline {
+
+/// Refuses a checkpoint of another kind, saying what it is.
+inline void expects_kind(const SafetensorsFile& file, const std::string& kind) {
+    const std::string& found = metadata_value(file, "holon.kind");
+    expects<DataError>(found == kind, file.path(), " holds a ", found, " classifier, a ", kind,
+                       " classifier is needed here");
+}
+
+/// The whole-image classifier of a checkpoint.
+template <Element T>
+WholeImage<T, Cpu> load_whole(const SafetensorsFile& file) {
+    expects_kind(file, "whole");
+    Random unused;
+    WholeImage<T, Cpu> net(make_trunk<T, Cpu>(metadata_value(file, "holon.network"), unused),
+                           parse_top(metadata_value(file, "holon.top")), 2, 0);
+    load_network(file, net);
+    return net;
+}
+
+/// The patch classifier of a checkpoint.
+template <Element T>
+PatchClassifier<T, Cpu> load_patch(const SafetensorsFile& file) {
+    expects_kind(file, "patch");
+    const std::string& classes = metadata_value(file, "holon.classes");
+    const int count = int(std::count(classes.begin(), classes.end(), ',')) + 1;
+    PatchClassifier<T, Cpu> net(metadata_value(file, "holon.network"), count, 0.0, 0);
+    load_network(file, net);
+    return net;
+}
+
+}  // namespace holon::pipeline

@@ -1,0 +1,110 @@
+// pipeline/models.hpp: what a run starts from and what its checkpoints tell about it.
+#pragma once
+#include <holon/checkpoint/network.hpp>
+#include <holon/model/input_form.hpp>
+#include <holon/model/whole_image.hpp>
+#include <holon/version.hpp>
+
+#include <iostream>
+
+#include "pipeline/options.hpp"
+#include "pipeline/train.hpp"
+
+namespace holon::pipeline {
+
+/// The network and the input form a run begins with: --weights decides where it can tell.
+struct TrunkStart {
+    std::string network;
+    InputForm form;
+};
+
+inline const std::string& metadata_value(const SafetensorsFile& file, const std::string& key) {
+    const auto found = file.metadata().find(key);
+    expects<DataError>(found != file.metadata().end(), file.path(), ": no ", key,
+                       " in the metadata; it was not written by these trainers");
+    return found->second;
+}
+
+/// `mean` is the training images' mean grey level, for weights made from nothing.
+inline TrunkStart start_of(const Options& options, double mean) {
+    TrunkStart start{options.network, {}};
+    if (options.weights.empty()) {
+        // Random weights expect nothing in particular: about unit variance suits their initialisation.
+        start.form = input_form(options.input_form.empty() ? "paper" : options.input_form, float(mean), 1 / 57.6f);
+        return start;
+    }
+    const SafetensorsFile file(options.weights);
+    if (const auto found = file.metadata().find("holon.network"); found != file.metadata().end())
+        start.network = found->second;
+    start.form = read_input_form(options.weights, file.metadata(), options.input_form);
+    return start;
+}
+
+/// Fills the trunk from --weights; whatever head the file has (fc, top, torchvision's classifier) is passed over, aloud.
+template <class Net>
+void load_trunk(const std::string& path, Net& net) {
+    const SafetensorsFile file(path);
+    const LoadReport report =
+        load_network(file, net, {.fresh = {"fc"}, .skip = {"fc", "top", "classifier", "heatmap"}});
+    for (const std::string& notice : report.notices) std::cout << "note: " << notice << '\n';
+    std::cout << "weights: " << report.loaded << " tensors from " << path << '\n';
+}
+
+/// The schedule: the paper's, or what --epochs, --rates and --l2 make of it. From random weights a stage that trains the
+/// head alone has nothing to stand on, so `scratch` leaves only the last stage unless the options name every stage.
+inline std::vector<Stage> stages_of(const Options& options, std::vector<Stage> stages, bool scratch) {
+    if (scratch && stages.size() > 1) {
+        Stage all = stages.back();
+        all.rate = 1e-3;
+        all.epochs = 0;
+        for (const Stage& stage : stages) all.epochs += stage.epochs;
+        stages = {all};
+    }
+    if (!options.epochs.empty()) {
+        const auto epochs = parse_list("--epochs", options.epochs, stages.size());
+        for (std::size_t i = 0; i < stages.size(); ++i) stages[i].epochs = int(epochs[i]);
+    }
+    if (!options.rates.empty()) {
+        const auto rates = parse_list("--rates", options.rates, stages.size());
+        for (std::size_t i = 0; i < stages.size(); ++i) stages[i].rate = rates[i];
+    }
+    if (!options.l2.empty()) {
+        const auto l2 = parse_list("--l2", options.l2, stages.size());
+        for (std::size_t i = 0; i < stages.size(); ++i) stages[i].l2 = l2[i];
+    }
+    return stages;
+}
+
+/// What a checkpoint tells about the run that made it; a resumed run must agree with every entry.
+inline Metadata run_metadata(const Options& options, const std::string& kind, const std::string& network,
+                             const SampleSet& train) {
+    return {{"format", "pt"},
+            {"holon.version", holon::version},
+            {"holon.kind", kind},
+            {"holon.network", network},
+            {"holon.precision", options.precision},
+            {"holon.seed", text(options.seed)},
+            {"holon.data", options.data},
+            {"holon.size", kind == "patch" ? text(options.patch, 'x', options.patch) : options.size},
+            {"holon.image_size", options.size},
+            {"holon.batch", text(options.batch)},
+            {"holon.bn_mode", options.bn_mode},
+            {"holon.samples_per_epoch", text(train.size())},
+            {"holon.schedule", text("epochs ", options.epochs, "; rates ", options.rates, "; l2 ", options.l2)}};
+}
+
+/// The run's header: everything that changes numbers, said aloud.
+inline void print_header(std::ostream& out, const Options& options, const Task& task, const TrunkStart& start) {
+    out << "holon " << holon::version << ": " << start.network << ", " << options.precision << ", " << options.batch
+        << " images of " << task.train->rows << 'x' << task.train->columns << " a step, " << task.train->size()
+        << " a pass\n"
+        << "input " << task.form.name << ": mean " << task.form.mean[0] << ' ' << task.form.mean[1] << ' '
+        << task.form.mean[2] << ", scale " << task.form.scale[0] << ' ' << task.form.scale[1] << ' ' << task.form.scale[2]
+        << '\n'
+        << "Adam, coupled l2 on new kernels; batch norm of frozen layers: "
+        << (options.bn_mode == "legacy" ? "follows the batch (legacy)" : "fixed (frozen)") << "; recompute "
+        << options.recompute << "; class weights " << (options.balance ? "balanced in each batch" : "1")
+        << "; augmentation " << (options.augment ? "on" : "off") << "; seed " << options.seed << "; deterministic\n";
+}
+
+}  // namespace holon::pipeline

@@ -1,0 +1,140 @@
+// pipeline/options.cpp: the one file that compiles the command-line library.
+#include "pipeline/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <iostream>
+#include <new>
+
+#include <holon/core/error.hpp>
+#include <holon/version.hpp>
+
+#include "pipeline/interrupt.hpp"
+
+namespace holon::pipeline {
+
+ImageSize Options::image_size() const {
+    const std::size_t cross = size.find('x');
+    ImageSize out;
+    const auto read = [&](std::string_view part, int& value) {
+        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+        return error == std::errc() && end == part.data() + part.size() && value >= 32 && value <= 16384;
+    };
+    expects<DataError>(cross != size.npos && read(std::string_view(size).substr(0, cross), out.rows) &&
+                           read(std::string_view(size).substr(cross + 1), out.columns),
+                       "--size ", size, ": rows x columns is needed, like 1152x896, each from 32 to 16384");
+    return out;
+}
+
+std::vector<double> parse_list(const std::string& option, const std::string& value, std::size_t stages) {
+    std::vector<double> out;
+    std::istringstream in(value);
+    in.imbue(std::locale::classic());
+    for (std::string part; std::getline(in, part, ',');) {
+        double number = 0;
+        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
+        expects<DataError>(error == std::errc() && end == part.data() + part.size() && number >= 0, option, " ", value,
+                           ": \"", part, "\" is not a number of at least 0");
+        out.push_back(number);
+    }
+    expects<DataError>(out.size() == stages, option, " ", value, ": ", out.size(), " numbers for ", stages,
+                       " stages; give one for each, separated by commas");
+    return out;
+}
+
+namespace {
+
+void add_options(CLI::App& app, Offer offer, Options& o) {
+    app.set_version_flag("--version", std::string("holon ") + holon::version);
+    const std::string data_help =
+        "phantom:DIR | mias:DIR | cbis-ddsm-mass:DIR | manifest:FILE.csv";
+    app.add_option("--data", o.data, data_help)->required(offer != Offer::heatmap);
+    app.add_option("--size", o.size, "rows x columns that whole images are resized to")->capture_default_str();
+    app.add_option("--batch", o.batch, "images a step");
+    app.add_option("--precision", o.precision, "fp32 | bf16")
+        ->check(CLI::IsMember({"fp32", "bf16"}))
+        ->capture_default_str();
+    app.add_option("--seed", o.seed, "of weights, splits, order, augmentation")->capture_default_str();
+    app.add_option("--workers", o.workers, "threads that prepare images")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str();
+    app.add_option("--input-form", o.input_form,
+                   "torchvision | keras | paper: what numbers the weights expect; needed where a file does not say");
+    app.add_option("--splits", o.splits, "CSV of patient,split to use instead of drawing one");
+    app.add_option("--fold", o.fold, "K/N: test on fold K (from 1) of N folds of patients");
+    const bool training = offer == Offer::patch_training || offer == Offer::whole_training;
+    app.add_option("--out", o.out, "folder to write to")->required();
+    if (training) {
+        app.add_option("--weights", o.weights,
+                       offer == Offer::patch_training ? "safetensors file with the trunk's first weights (fc is left fresh)"
+                                                      : "the patch classifier's checkpoint, or a trunk's weights");
+        app.add_option("--network", o.network, "resnet50 | resnet50-keras | resnet14 | vgg16")->capture_default_str();
+        app.add_option("--epochs", o.epochs, "one number a stage, separated by commas (default: the paper's)");
+        app.add_option("--rates", o.rates, "learning rate of each stage (default: the paper's)");
+        app.add_option("--l2", o.l2, "lambda of lambda * sum(w^2) over new kernels, of each stage (default: the paper's)");
+        app.add_option("--bn-mode", o.bn_mode,
+                       "what batch norms of frozen layers do: legacy = follow the batch (as the paper's program), frozen")
+            ->check(CLI::IsMember({"legacy", "frozen"}))
+            ->capture_default_str();
+        app.add_option("--recompute", o.recompute, "nothing | batch_norm: what backward does again instead of keeping")
+            ->check(CLI::IsMember({"nothing", "batch_norm"}))
+            ->capture_default_str();
+        app.add_option("--clip", o.clip, "largest norm of the gradient; 0 = any")->check(CLI::NonNegativeNumber);
+        app.add_option("--accumulate", o.accumulate, "batches whose gradients are added before a step")
+            ->check(CLI::Range(1, 4096))
+            ->capture_default_str();
+        app.add_flag("--resume", o.resume, "go on from last.safetensors in --out");
+        app.add_flag("!--no-augment", o.augment, "leave the augmentation out");
+        app.add_flag("!--no-balance", o.balance, "count every sample the same instead of every class of a batch");
+        app.add_flag("--bilinear", o.bilinear, "bilinear instead of nearest sampling in the augmentation");
+    }
+    if (offer == Offer::patch_training || offer == Offer::heatmap)
+        app.add_option("--patch", o.patch, "side of a patch in pixels, a multiple of 32")->capture_default_str();
+    if (offer == Offer::patch_training) {
+        app.add_option("--per-lesion", o.per_lesion, "patches a lesion, and background patches an image: 1 = S1, 10 = S10")
+            ->check(CLI::Range(1, 1000))
+            ->capture_default_str();
+        app.add_option("--min-breast", o.min_breast, "least share of breast in a background patch; 0 = the paper's rule")
+            ->check(CLI::Range(0.0, 1.0));
+        app.add_option("--dropout", o.dropout, "rate before the last layer")->check(CLI::Range(0.0, 0.99));
+    }
+    if (offer == Offer::whole_training)
+        app.add_option("--top", o.top, "blocks on the trunk: 256x1,128x1 or [512-512-1024]x2,...")->capture_default_str();
+    if (offer == Offer::evaluation) {
+        app.add_option("checkpoints", o.checkpoints, "one, or several to average")->required();
+        app.add_option("--split", o.split, "train | validation | test | all")
+            ->check(CLI::IsMember({"train", "validation", "test", "all"}))
+            ->capture_default_str();
+        app.add_flag("--tta", o.tta, "average over the four flips");
+    }
+    if (offer == Offer::heatmap) {
+        app.add_option("checkpoint", o.checkpoints, "a patch classifier's checkpoint")->required()->expected(1);
+        app.add_option("images", o.images, "images to look at (PNG, JPEG, PGM); or give --data");
+        app.add_option("--split", o.split, "with --data: train | validation | test | all")
+            ->check(CLI::IsMember({"train", "validation", "test", "all"}));
+    }
+}
+
+}  // namespace
+
+int run_program(const char* description, Offer offer, Options options, int argc, char** argv,
+                const std::function<int(const Options&)>& body) {
+    CLI::App app(description);
+    add_options(app, offer, options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    try {
+        Interrupt::install();
+        return body(options);
+    } catch (const std::bad_alloc&) {
+        std::cerr << "error: the system has no more memory; a smaller --size or --batch needs less\n";
+    } catch (const std::exception& error) {
+        std::cerr << "error: " << error.what() << '\n';
+    }
+    return 2;
+}
+
+}  // namespace holon::pipeline

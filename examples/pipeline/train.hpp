@@ -1,0 +1,297 @@
+// pipeline/train.hpp: the loop that both trainers run: stages of epochs, batches in an order that any stop can go on from.
+#pragma once
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <holon/checkpoint/network.hpp>
+#include <holon/loss/balance.hpp>
+#include <holon/model/input_form.hpp>
+#include <holon/model/stage.hpp>
+
+#include "pipeline/augment.hpp"
+#include "pipeline/image.hpp"
+#include "pipeline/interrupt.hpp"
+#include "pipeline/loader.hpp"
+#include "pipeline/options.hpp"
+#include "pipeline/output.hpp"
+#include "pipeline/progress.hpp"
+
+namespace holon::pipeline {
+
+/// What a network is trained or judged on: grey images of one size, each with a class.
+struct SampleSet {
+    int rows = 0, columns = 0;
+    std::vector<int> labels;
+    std::vector<std::string> names;               ///< for messages
+    std::function<Image(std::size_t)> image;      ///< safe to call from several threads
+    std::size_t size() const { return labels.size(); }
+};
+
+/// One prepared image of a batch.
+struct Sample {
+    Image image;
+    op::Warp warp;
+};
+
+/// Grey pixels 0..255 of a batch as n x h x w x 1.
+inline Tensor<float, Cpu> grey_batch(const std::vector<Sample>& samples, int rows, int columns) {
+    Tensor<float, Cpu> grey({std::int64_t(samples.size()), rows, columns, 1});
+    float* to = grey.data();
+    for (const Sample& sample : samples)
+        for (const std::uint16_t pixel : sample.image.pixels) *to++ = grey255(pixel);
+    return grey;
+}
+
+/// The network's input: warped, copied to three channels, in the form its weights expect.
+template <Element T>
+Variable<T, Cpu> network_input(const std::vector<Sample>& samples, int rows, int columns, const InputForm& form,
+                               bool bilinear) {
+    std::vector<op::Warp> warps;
+    for (const Sample& sample : samples) warps.push_back(sample.warp);
+    const Tensor<float, Cpu> grey = grey_batch(samples, rows, columns);
+    const Tensor<float, Cpu> input = op::affine_warp(grey.context(), grey, warps, form.warp(bilinear));
+    return Variable<T, Cpu>(cast<T>(input));
+}
+
+/// Class shares of every sample of a set, n rows of `classes` numbers, in evaluation mode, batch after batch.
+/// `flip` says which of the four flips to look at.
+struct Flip {
+    bool horizontal = false, vertical = false;
+};
+template <class Net>
+std::vector<std::vector<double>> predict(Net& net, const SampleSet& set, const InputForm& form, int batch, int workers,
+                                         Flip flip = {}, const std::string& title = "evaluating") {
+    using T = typename Net::element;
+    const NoGrad no_grad;
+    std::vector<std::vector<double>> shares(set.size());
+    Loader<Sample> loader(
+        set.size(),
+        [&](std::size_t i, Random&) {
+            Sample sample{set.image(i), {}};
+            sample.warp.flip_horizontal = flip.horizontal;
+            sample.warp.flip_vertical = flip.vertical;
+            return sample;
+        },
+        {.batch = std::size_t(batch), .threads = workers, .seed = 0, .shuffle = false},
+        [&](std::size_t i) { return set.names[i]; });
+    Progress progress(title, set.size());
+    std::size_t done = 0;
+    loader.start(0);
+    while (auto next = loader.next()) {
+        const auto x = network_input<T>(next->items, set.rows, set.columns, form, false);
+        const auto logits = net(x, Mode::evaluate);
+        const auto y = op::softmax(logits.context(), logits.value());
+        const std::size_t classes = std::size_t(y.shape().c);
+        for (std::size_t k = 0; k < next->items.size(); ++k)
+            shares[next->indices[k]].assign(y.data() + k * classes, y.data() + (k + 1) * classes);
+        progress.update(done += next->items.size());
+        if (Interrupt::received()) break;
+    }
+    return shares;
+}
+
+/// What a validation pass found; `score` decides which checkpoint is best (larger is better).
+struct Verdict {
+    double score = 0;
+    std::string columns;  ///< for the log, matching `Task::columns`
+    std::string line;     ///< for a person
+};
+
+/// Everything that differs between the trainers.
+struct Task {
+    const SampleSet* train = nullptr;
+    std::vector<Stage> stages;
+    std::string columns;   ///< names of the validation columns in the log
+    Metadata metadata;     ///< what a checkpoint has to tell besides weights
+    InputForm form;
+};
+
+namespace detail {
+
+inline long metadata_count(const SafetensorsFile& file, const std::string& key) {
+    const auto found = file.metadata().find(key);
+    expects<DataError>(found != file.metadata().end(), file.path(), ": no ", key, "; it cannot be resumed from");
+    return std::strtol(found->second.c_str(), nullptr, 10);
+}
+inline double metadata_number(const SafetensorsFile& file, const std::string& key) {
+    const auto found = file.metadata().find(key);
+    expects<DataError>(found != file.metadata().end(), file.path(), ": no ", key, "; it cannot be resumed from");
+    return std::strtod(found->second.c_str(), nullptr);
+}
+/// A double that reads back as the same bits.
+inline std::string exact(double value) {
+    char buffer[64];
+    std::snprintf(buffer, sizeof buffer, "%a", value);
+    return buffer;
+}
+
+}  // namespace detail
+
+/// Runs the forward pass of a batch again with every result checked, so that the error names the first layer that is not
+/// finite; parameters are looked at first.
+template <class Net, class T>
+void explain_non_finite(Net& net, const Variable<T, Cpu>& x, const std::vector<int>& labels) {
+    VisitorFor<Net> visit;
+    visit.on_parameter = [](const std::string& name, auto& p) {
+        if (!op::all_finite(p.value().context(), p.value()))
+            throw NumericError(text("the parameter ", name, " is no longer finite; a smaller --rates or --clip helps"));
+    };
+    visit(std::string_view(), net);
+    const NoGrad no_grad;
+    const CheckFinite check;
+    const auto logits = net(x, Mode::train);
+    cross_entropy(logits, std::span<const int>(labels));
+}
+
+/// Runs the stages on `net`. After each epoch `validate(net)` is asked; the best so far is kept as best.safetensors, the
+/// last with everything needed to go on as last.safetensors, the log as log.csv, all in `options.out`. Returns 0, or
+/// 128 + signal after an interrupt, once the step under way is done and saved.
+/// A loss that is not finite ends the run with a `NumericError` that names the first layer; last.safetensors stays as the
+/// last good epoch left it.
+template <class Net>
+int run_training(Net& net, const Task& task, const Options& options,
+                 const std::function<Verdict(Net&)>& validate) {
+    using T = typename Net::element;
+    const SampleSet& set = *task.train;
+    const std::string last_path = options.out + "/last.safetensors", best_path = options.out + "/best.safetensors";
+    const Statistics frozen = options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
+    const Recomputing recomputing(options.recompute == "batch_norm" ? Recompute::batch_norm : Recompute::nothing);
+
+    Loader<Sample> loader(
+        set.size(),
+        [&](std::size_t i, Random& random) {
+            Sample sample{set.image(i), {}};
+            if (options.augment) sample.warp = draw_warp(set.rows, set.columns, random);
+            return sample;
+        },
+        {.batch = std::size_t(options.batch), .threads = options.workers, .seed = options.seed, .shuffle = true},
+        [&](std::size_t i) { return set.names[i]; });
+    const std::size_t batches = (set.size() + std::size_t(options.batch) - 1) / std::size_t(options.batch);
+
+    // Where the run stands; every field is in last.safetensors.
+    std::size_t stage = 0, epoch_in_stage = 0, epoch = 0, batch = 0;
+    double loss_sum = 0, best = -1;
+    long samples_done = 0, correct = 0;
+    auto adam = make_adam(net, {});
+
+    if (options.resume) {
+        const SafetensorsFile file(last_path);
+        load_network(file, net);
+        load_optimizer(file, net, adam);
+        stage = std::size_t(detail::metadata_count(file, "holon.stage"));
+        epoch_in_stage = std::size_t(detail::metadata_count(file, "holon.stage.epoch"));
+        epoch = std::size_t(detail::metadata_count(file, "holon.epoch"));
+        batch = std::size_t(detail::metadata_count(file, "holon.batch"));
+        loss_sum = detail::metadata_number(file, "holon.loss.sum");
+        best = detail::metadata_number(file, "holon.best");
+        samples_done = detail::metadata_count(file, "holon.samples");
+        correct = detail::metadata_count(file, "holon.correct");
+        for (const auto& [key, value] : task.metadata) {
+            const auto found = file.metadata().find(key);
+            expects<DataError>(found != file.metadata().end() && found->second == value, last_path, " was made with ", key,
+                               " = ", found == file.metadata().end() ? "nothing" : found->second, ", this run has ", value,
+                               "; resume with the options it was started with");
+        }
+        std::cout << "resuming at epoch " << epoch + 1 << ", batch " << batch << '\n';
+    }
+    CsvLog log(options.out + "/log.csv",
+               "epoch,stage,rate,l2,loss,penalty,accuracy," + task.columns + ",seconds,gib_peak",
+               options.resume ? read_log_rows(options.out + "/log.csv", epoch) : std::vector<std::string>());
+
+    const auto metadata = [&] {
+        Metadata all = task.metadata;
+        add_input_form(all, task.form);
+        all["holon.stage"] = text(stage);
+        all["holon.stage.epoch"] = text(epoch_in_stage);
+        all["holon.epoch"] = text(epoch);
+        all["holon.batch"] = text(batch);
+        all["holon.loss.sum"] = detail::exact(loss_sum);
+        all["holon.best"] = detail::exact(best);
+        all["holon.samples"] = text(samples_done);
+        all["holon.correct"] = text(correct);
+        return all;
+    };
+
+    for (; stage < task.stages.size(); ++stage, epoch_in_stage = 0) {
+        const Stage& now = task.stages[stage];
+        enter_stage(net, now, frozen);
+        if (epoch_in_stage == 0 && batch == 0) adam = make_adam(net, {});
+        adam.options.rate = now.rate;
+        adam.options.decay.l2 = now.l2;
+        std::cout << "stage " << now.name << ": " << now.epochs << " epochs, rate " << now.rate << ", l2 " << now.l2
+                  << ", learning " << count_parameters(net, true) << " of " << count_parameters(net) << '\n';
+        for (; epoch_in_stage < std::size_t(now.epochs); ++epoch_in_stage) {
+            Progress progress(text("epoch ", epoch + 1), batches);
+            loader.start(epoch, batch);
+            int pending = 0;
+            while (auto next = loader.next()) {
+                std::vector<int> labels;
+                for (const std::size_t i : next->indices) labels.push_back(set.labels[i]);
+                const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
+                const auto x = network_input<T>(next->items, set.rows, set.columns, task.form, options.bilinear);
+                const auto logits = net(x, Mode::train);
+                const auto loss = cross_entropy(logits, std::span<const int>(labels), weights);
+                const double value = double(loss.value().data()[0]);
+                if (!std::isfinite(value)) {
+                    explain_non_finite(net, x, labels);
+                    throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", batch + 1,
+                                            "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
+                }
+                using A = Accumulate<T>;
+                loss.backward(full<A, Cpu>({1, 1, 1, 1}, A(1.0 / options.accumulate)));
+                ++batch;
+                if (++pending == options.accumulate || batch == batches) {
+                    if (options.clip > 0) clip_gradients(net, options.clip);
+                    adam.step(net);
+                    clear_gradients(net);
+                    pending = 0;
+                }
+                loss_sum += value * double(labels.size());
+                samples_done += long(labels.size());
+                const auto classes = logits.shape().c;
+                for (std::size_t k = 0; k < labels.size(); ++k) {
+                    const auto* row = logits.value().data() + std::int64_t(k) * classes;
+                    correct += std::max_element(row, row + classes) - row == labels[k];
+                }
+                progress.update(batch, text("loss ", loss_sum / double(samples_done)));
+                if (Interrupt::received() && pending == 0) break;
+            }
+            if (Interrupt::received()) {
+                save(last_path, net, adam, metadata());
+                std::cerr << "interrupted: saved " << last_path << " at epoch " << epoch + 1 << ", batch " << batch << " of "
+                          << batches << "; --resume goes on\n";
+                return Interrupt::exit_code();
+            }
+            const double seconds = progress.seconds();
+            const Verdict verdict = validate(net);
+            if (Interrupt::received()) {  // the verdict is half: judge again after resuming
+                save(last_path, net, adam, metadata());
+                std::cerr << "interrupted: saved " << last_path << " before the validation of epoch " << epoch + 1 << '\n';
+                return Interrupt::exit_code();
+            }
+            const double penalty = l2_penalty(net, now.l2);
+            const MemoryUse memory = default_context<Cpu>().memory().use();
+            log.row(text(epoch + 1, ',', now.name, ',', now.rate, ',', now.l2, ',', loss_sum / double(samples_done), ',',
+                         penalty, ',', double(correct) / double(samples_done), ',', verdict.columns, ',', seconds, ',',
+                         double(memory.peak) / double(1 << 30)));
+            std::cout << "epoch " << epoch + 1 << " (" << now.name << ")  loss " << loss_sum / double(samples_done)
+                      << "  accuracy " << double(correct) / double(samples_done) << "  " << verdict.line << "  "
+                      << seconds << " s" << std::endl;
+            ++epoch;
+            batch = 0, loss_sum = 0, samples_done = 0, correct = 0;
+            const bool better = verdict.score > best;
+            if (better) best = verdict.score;
+            ++epoch_in_stage;  // the file says where to go on
+            if (better) save(best_path, net, metadata());
+            save(last_path, net, adam, metadata());
+            --epoch_in_stage;
+        }
+    }
+    return 0;
+}
+
+}  // namespace holon::pipeline

@@ -1,0 +1,71 @@
+// train_whole: puts a top on a patch classifier's trunk and trains it on whole images, on image labels alone.
+#include <holon/holon.hpp>
+#include <holon/metric/roc.hpp>
+
+#include "pipeline/cases.hpp"
+#include "pipeline/models.hpp"
+#include "pipeline/options.hpp"
+#include "pipeline/precision.hpp"
+#include "pipeline/train.hpp"
+
+namespace {
+
+using namespace holon;
+using namespace holon::pipeline;
+
+template <Element T>
+int train(const Options& options) {
+    prepare_output(options.out);
+    const std::vector<TopBlock> top = parse_top(options.top);
+    const Dataset data = open_cases(options, {options.resume ? options.out : "",
+                                              options.weights.empty() ? "" : folder_of(options.weights)});
+    const ImageSize size = options.image_size();
+    const ImageStore train_store(records_of(data, Split::train), size, options.workers);
+    const ImageStore validation_store(records_of(data, Split::validation), size, options.workers);
+    const SampleSet train_set = whole_images(train_store), validation_set = whole_images(validation_store);
+    expects_split(train_set, options, "training");
+    expects_split(validation_set, options, "validation");
+    expects<DataError>(std::size_t(options.batch) <= train_set.size(), "--batch ", options.batch, " is larger than the ",
+                       train_set.size(), " training images");
+
+    TrunkStart start = start_of(options, mean_grey(train_store));
+    PatchClassifier<T, Cpu> patch(start.network, 1, 0.0, options.seed);
+    if (!options.weights.empty()) load_trunk(options.weights, patch);
+    auto net = to_whole_image(std::move(patch), top, 2, options.seed);
+
+    Task task;
+    task.train = &train_set;
+    task.form = start.form;
+    task.columns = "validation_auc,validation_loss";
+    task.stages = stages_of(options, whole_image_stages(), options.weights.empty());
+    task.metadata = run_metadata(options, "whole", start.network, train_set);
+    task.metadata["holon.top"] = format_top(top);
+    print_header(std::cout, options, task, start);
+    return run_training<WholeImage<T, Cpu>>(net, task, options, [&](WholeImage<T, Cpu>& now) {
+        const auto shares = predict(now, validation_set, task.form, options.batch, options.workers);
+        Verdict verdict;
+        if (Interrupt::received()) return verdict;
+        std::vector<double> score;
+        double loss = 0;
+        for (std::size_t i = 0; i < shares.size(); ++i) {
+            score.push_back(shares[i][1]);
+            loss -= std::log(std::max(shares[i][std::size_t(validation_set.labels[i])], 1e-7));
+        }
+        loss /= double(shares.size());
+        verdict.score = auc(score, validation_set.labels);
+        verdict.columns = text(verdict.score, ',', loss);
+        verdict.line = text("validation AUC ", verdict.score, "  loss ", loss);
+        return verdict;
+    });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Options defaults;
+    defaults.batch = 2;
+    return run_program("Trains a whole-image classifier from a patch classifier.", Offer::whole_training, defaults, argc,
+                       argv, [](const Options& options) {
+                           return with_precision(options.precision, [&]<class T>() { return train<T>(options); });
+                       });
+}
