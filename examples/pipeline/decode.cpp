@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include <holon/core/error.hpp>
 
 #include "pipeline/file_bytes.hpp"
+#include "pipeline/jpeg_check.hpp"
 #include "pipeline/pgm.hpp"
 #include "pipeline/png_check.hpp"
 #include "pipeline/stb.hpp"
@@ -84,16 +86,9 @@ ImageHeader checked_size(const std::string& path, std::uint64_t columns, std::ui
 }
 
 ImageHeader jpeg_size(const std::string& path, std::string_view bytes) {
-    int columns = 0, rows = 0, channels = 0;
-    if (!stbi_info_from_memory(start_of(bytes), int(bytes.size()), &columns, &rows, &channels))
-        stb_refusal(path, Kind::jpeg);
-    return checked_size(path, std::uint64_t(columns), std::uint64_t(rows));
-}
-
-void check_jpeg_end(const std::string& path, std::string_view bytes) {
-    const std::size_t last = bytes.find_last_not_of('\0');  // some writers fill up to a block with zeros
-    expects<DataError>(last != bytes.npos && last >= 3 && bytes.substr(last - 1, 2) == "\xFF\xD9"sv, path,
-                       ": JPEG cut off: its ", bytes.size(), " bytes do not end with the end-of-image marker");
+    const std::optional<JpegFrame> declared = jpeg_frame(path, bytes);
+    expects<DataError>(declared.has_value(), path, ": JPEG cut off: its ", bytes.size(), " bytes end before the frame header");
+    return checked_size(path, declared->columns, declared->rows);
 }
 
 /// One of the channels, which must all be the same, with an opaque alpha.
@@ -164,9 +159,7 @@ ImageHeader probe_image(const std::string& path) {
         }
         case Kind::jpeg: break;
     }
-    int columns = 0, rows = 0, channels = 0;
-    if (stbi_info_from_memory(start_of(bytes), int(bytes.size()), &columns, &rows, &channels))
-        return checked_size(path, std::uint64_t(columns), std::uint64_t(rows));
+    if (const auto declared = jpeg_frame(path, bytes)) return checked_size(path, declared->columns, declared->rows);
     return jpeg_size(path, read_bytes(path));
 }
 
