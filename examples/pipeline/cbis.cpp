@@ -52,10 +52,11 @@ std::map<std::string, Case> read_cases(const std::string& path) {
 
 /// Outwards to whole pixels. The boxes are rounded to 1/100 pixel, so at the border one may pass it by that much.
 Box whole_pixels(const std::string& path, const std::string& name, ImageHeader size, const std::vector<double>& b) {
-    expects<DataError>(b.size() == 4, path, ": a bbox of ", name, " has ", b.size(), " numbers; x, y, width, height are needed");
+    expects<DataError>(b.size() == 4, path, ": a bbox of ", name, " has ", b.size(),
+                       " numbers; x, y, width, height are needed");
     constexpr double slack = 0.02;
-    expects<DataError>(b[2] > 0 && b[3] > 0 && b[0] >= -slack && b[1] >= -slack && b[0] + b[2] <= size.columns + slack &&
-                           b[1] + b[3] <= size.rows + slack,
+    expects<DataError>(b[2] > 0 && b[3] > 0 && b[0] >= -slack && b[1] >= -slack &&
+                           b[0] + b[2] <= size.columns + slack && b[1] + b[3] <= size.rows + slack,
                        path, ": the bbox ", b[0], ", ", b[1], ", ", b[2], ", ", b[3], " of ", name,
                        " is empty or lies outside its ", size.columns, 'x', size.rows, " pixels, or in part");
     return {std::max(0, int(std::floor(b[0]))), std::max(0, int(std::floor(b[1]))),
@@ -79,7 +80,8 @@ std::map<std::string, Annotated> read_coco(const std::string& path) {
         for (const auto& annotation : coco.at("annotations")) {
             const auto id = annotation.at("image_id").get<std::int64_t>();
             const auto name = names.find(id);
-            expects<DataError>(name != names.end(), path, ": an annotation is for the image_id ", id, ", which no image has");
+            expects<DataError>(name != names.end(), path, ": an annotation is for the image_id ", id,
+                               ", which no image has");
             Annotated& entry = annotated[name->second];
             entry.boxes.push_back(
                 whole_pixels(path, name->second, entry.size, annotation.at("bbox").get<std::vector<double>>()));
@@ -118,8 +120,8 @@ Dataset read_cbis_mass(const std::string& folder) {
         unboxed += !both && !boxed;
         if (record.lesions_known) {
             const ImageHeader size = probe_image(record.image), said = found->second.size;
-            expects<DataError>(size.rows == said.rows && size.columns == said.columns, record.image, ": is ", size.columns,
-                               'x', size.rows, ", ", coco, " says ", said.columns, 'x', said.rows);
+            expects<DataError>(size.rows == said.rows && size.columns == said.columns, record.image, ": is ",
+                               size.columns, 'x', size.rows, ", ", coco, " says ", said.columns, 'x', said.rows);
             for (const Box& box : found->second.boxes)
                 record.lesions.push_back({record.label == 1 ? Finding::malignant_mass : Finding::benign_mass, box, {}});
         }
@@ -129,8 +131,9 @@ Dataset read_cbis_mass(const std::string& folder) {
                        " names is in ", folder, "/images");
     if (absent > 0) data.notices.push_back(text(table, " names ", cases.size(), " images, ", absent, " are absent"));
     if (mixed > 0)
-        data.notices.push_back(text(mixed, " images have benign and malignant masses, and no box is tied to one of them; "
-                                           "they give no patches"));
+        data.notices.push_back(text(mixed,
+                                    " images have benign and malignant masses, and no box is tied to one of them; "
+                                    "they give no patches"));
     if (unboxed > 0)
         data.notices.push_back(text(coco, ": ", unboxed, " images have fewer boxes than masses; they give no patches"));
     return data;

@@ -36,18 +36,22 @@ class Parser {
     /// One cell and the comma or the line end after it.
     std::string cell(std::size_t number) {
         std::string value;
-        if (at_ < text_.size() && text_[at_] == '"') value = quoted(number);
+        if (at_ < text_.size() && text_[at_] == '"')
+            value = quoted(number);
         else
             for (; at_ < text_.size() && !ends_cell(text_[at_]); ++at_) {
-                expects<DataError>(text_[at_] != '"', name_, " line ", line_, ", cell ", number,
-                                   ": a quote inside a cell that did not begin with one; quote the cell and double the quote");
+                expects<DataError>(
+                    text_[at_] != '"', name_, " line ", line_, ", cell ", number,
+                    ": a quote inside a cell that did not begin with one; quote the cell and double the quote");
                 value += text_[at_];
             }
         expects<DataError>(at_ == text_.size() || ends_cell(text_[at_]), name_, " line ", line_, ", cell ", number,
                            ": text after the closing quote");
         ended_by_comma_ = at_ < text_.size() && text_[at_] == ',';
-        if (ended_by_comma_) ++at_;
-        else line_end();
+        if (ended_by_comma_)
+            ++at_;
+        else
+            line_end();
         return value;
     }
 
@@ -104,8 +108,8 @@ CsvTable::CsvTable(const std::string& path) : path_(path), rows_(parse_csv(read_
     const std::size_t header = rows_.front().line;
     for (const std::string& name : rows_.front().cells) {
         const std::string column = trimmed(name);
-        expects<DataError>(std::find(columns_.begin(), columns_.end(), column) == columns_.end(), path, " line ", header,
-                           ": two columns are named '", column, "'");
+        expects<DataError>(std::find(columns_.begin(), columns_.end(), column) == columns_.end(), path, " line ",
+                           header, ": two columns are named '", column, "'");
         columns_.push_back(column);
     }
     rows_.erase(rows_.begin());

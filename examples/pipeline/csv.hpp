@@ -12,10 +12,10 @@ struct CsvRow {
     std::vector<std::string> cells;
 };
 
-/// Splits text into rows (RFC 4180): cells may be quoted and then hold commas, line ends and doubled quotes. Lines end with
-/// LF, CRLF or CR; the last may lack its end; empty lines and a UTF-8 byte order mark are passed over. Throws `DataError`
-/// with `name` and the line for a quote that never closes or stands inside an open cell, for text after a closing quote,
-/// and for a NUL.
+/// Splits text into rows (RFC 4180): cells may be quoted and then hold commas, line ends and doubled quotes. Lines end
+/// with LF, CRLF or CR; the last may lack its end; empty lines and a UTF-8 byte order mark are passed over. Throws
+/// `DataError` with `name` and the line for a quote that never closes or stands inside an open cell, for text after a
+/// closing quote, and for a NUL.
 std::vector<CsvRow> parse_csv(std::string_view text, const std::string& name);
 
 /// A cell as it must be written so that `parse_csv` gives it back.

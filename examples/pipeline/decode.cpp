@@ -49,7 +49,8 @@ std::string description(std::string_view bytes) {
         if (bytes.starts_with(start)) return what;
     if (bytes.size() >= 132 && bytes.substr(128, 4) == "DICM") return "a DICOM file";
     const std::string_view head = bytes.substr(0, 24);
-    if (std::all_of(head.begin(), head.end(), [](char c) { return (c >= ' ' && c <= '~') || (c >= '\t' && c <= '\r'); })) {
+    if (std::all_of(head.begin(), head.end(),
+                    [](char c) { return (c >= ' ' && c <= '~') || (c >= '\t' && c <= '\r'); })) {
         std::string shown(head.substr(0, head.find_first_of("\r\n")));
         return text("text: \"", shown, "\"");
     }
@@ -66,16 +67,18 @@ std::string description(std::string_view bytes) {
 Kind kind_of(const std::string& path, std::string_view bytes) {
     if (bytes.starts_with(png_signature)) return Kind::png;
     if (bytes.starts_with("\xFF\xD8\xFF"sv)) return Kind::jpeg;
-    if (bytes.size() >= 3 && bytes.starts_with("P5"sv) && (bytes[2] == '#' || bytes[2] == ' ' || (bytes[2] >= '\t' && bytes[2] <= '\r')))
+    if (bytes.size() >= 3 && bytes.starts_with("P5"sv) &&
+        (bytes[2] == '#' || bytes[2] == ' ' || (bytes[2] >= '\t' && bytes[2] <= '\r')))
         return Kind::pgm;
     throw DataError(text(path, ": no PNG, JPEG or binary PGM; it looks like ", description(bytes)));
 }
 
 ImageHeader checked_size(const std::string& path, std::uint64_t columns, std::uint64_t rows) {
-    expects<DataError>(columns > 0 && rows > 0, path, ": declares ", columns, 'x', rows, " pixels; there is nothing in it");
-    expects<DataError>(columns <= longest_side && rows <= longest_side && columns * rows <= most_pixels, path, ": declares ",
-                       columns, 'x', rows, " pixels (width x height); at most ", longest_side, " a side and ", most_pixels,
-                       " in all are read");
+    expects<DataError>(columns > 0 && rows > 0, path, ": declares ", columns, 'x', rows,
+                       " pixels; there is nothing in it");
+    expects<DataError>(columns <= longest_side && rows <= longest_side && columns * rows <= most_pixels, path,
+                       ": declares ", columns, 'x', rows, " pixels (width x height); at most ", longest_side,
+                       " a side and ", most_pixels, " in all are read");
     return {int(rows), int(columns)};
 }
 
@@ -87,7 +90,8 @@ ImageHeader checked_size(const std::string& path, std::uint64_t columns, std::ui
 
 ImageHeader jpeg_size(const std::string& path, std::string_view bytes) {
     const std::optional<JpegFrame> declared = jpeg_frame(path, bytes);
-    expects<DataError>(declared.has_value(), path, ": JPEG cut off: its ", bytes.size(), " bytes end before the frame header");
+    expects<DataError>(declared.has_value(), path, ": JPEG cut off: its ", bytes.size(),
+                       " bytes end before the frame header");
     return checked_size(path, declared->columns, declared->rows);
 }
 
@@ -137,8 +141,9 @@ Image read_image(const std::string& path) {
         return pgm_pixels(path, bytes, header);
     }
     if (kind == Kind::jpeg) {
-        check_jpeg_end(path, bytes);
-        return decode_stb(path, bytes, kind, jpeg_size(path, bytes));
+        const ImageHeader size = jpeg_size(path, bytes);
+        check_jpeg(path, bytes);
+        return decode_stb(path, bytes, kind, size);
     }
     check_png(path, bytes);
     const PngSize declared = png_size(path, bytes);
@@ -157,7 +162,8 @@ ImageHeader probe_image(const std::string& path) {
             const PgmHeader declared = pgm_header(path, bytes);
             return checked_size(path, declared.columns, declared.rows);
         }
-        case Kind::jpeg: break;
+        case Kind::jpeg:
+            break;
     }
     if (const auto declared = jpeg_frame(path, bytes)) return checked_size(path, declared->columns, declared->rows);
     return jpeg_size(path, read_bytes(path));

@@ -40,7 +40,8 @@ std::string read_from(const std::string& path, const Opened& opened, std::size_t
             detail::uninterrupted([&] { return ::read(opened.file.get(), bytes.data() + done, count - done); });
         const int refused = errno;
         expects<DataError>(got >= 0, path, ": cannot be read: ", detail::reason(refused));
-        expects<DataError>(got > 0, path, ": ends at byte ", done, " of ", count, "; it became shorter while it was read");
+        expects<DataError>(got > 0, path, ": ends at byte ", done, " of ", count,
+                           "; it became shorter while it was read");
         done += std::size_t(got);
     }
     return bytes;

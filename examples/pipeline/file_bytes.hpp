@@ -14,8 +14,8 @@ std::string read_bytes(const std::string& path, std::uint64_t limit = std::uint6
 /// The first `count` bytes, or all if there are fewer; refuses what `read_bytes` refuses, whatever the length.
 std::string read_start(const std::string& path, std::size_t count);
 
-/// Makes or replaces a file: written beside it, closed, renamed, so that a full disk leaves no half of it under its name.
-/// Not synced to the disk: for what a program can make again. Throws `DataError` with the system's reason.
+/// Makes or replaces a file: written beside it, closed, renamed, so that a full disk leaves no half of it under its
+/// name. Not synced to the disk: for what a program can make again. Throws `DataError` with the system's reason.
 void write_bytes(const std::string& path, std::string_view bytes);
 
 }  // namespace holon::pipeline

@@ -25,7 +25,7 @@ constexpr std::array<const char*, 10> column_names = {"image", "patient", "label
 /// What is remembered of an image beside its record.
 struct Known {
     std::size_t record = 0;
-    std::size_t line = 0;       // of its first row
+    std::size_t line = 0;        // of its first row
     bool told_abnormal = false;  // labelled benign or malignant, in words
     std::optional<ImageHeader> size;
 };
@@ -63,8 +63,7 @@ class Reader {
 
     std::string cell(std::size_t column) const { return trimmed(table_.cell(row_, columns_[column])); }
 
-    template <class... Pieces>
-    void must(bool holds, const Pieces&... pieces) const {
+    template <class... Pieces> void must(bool holds, const Pieces&... pieces) const {
         if (!holds) throw DataError(text(table_.place(row_), ": ", pieces...));
     }
 
@@ -116,16 +115,16 @@ class Reader {
         Record& first = data_.records[known.record];
         must(record.patient == first.patient, "image ", record.image, " has the patient ", record.patient, ", on line ",
              known.line, " it has ", first.patient);
-        must(record.label == first.label, "image ", record.image, " has the label ", record.label, ", on line ", known.line,
-             " it has ", first.label, "; the label is that of the whole image");
+        must(record.label == first.label, "image ", record.image, " has the label ", record.label, ", on line ",
+             known.line, " it has ", first.label, "; the label is that of the whole image");
         must(record.split == first.split, "image ", record.image, " is in the split '", split_name(record.split),
              "', on line ", known.line, " in '", split_name(first.split), "'");
         known.told_abnormal |= told_abnormal;
 
         const auto [patient, unseen] = patients_.try_emplace(record.patient, record.split, table_.line(row_));
         must(patient->second.first == record.split, "patient ", record.patient, " is in the split '",
-             split_name(record.split), "', on line ", patient->second.second, " in '", split_name(patient->second.first),
-             "'; a patient must not be in two");
+             split_name(record.split), "', on line ", patient->second.second, " in '",
+             split_name(patient->second.first), "'; a patient must not be in two");
 
         if (std::optional<Lesion> lesion = read_lesion(record, known)) {
             must(fresh || !first.lesions.empty(), "image ", record.image, " has a lesion, line ", known.line,
@@ -230,11 +229,12 @@ void write_manifest(const std::string& path, const Dataset& data) {
         const char* label = record.label == 1 ? "malignant" : lesions || !record.lesions_known ? "benign" : "normal";
         const std::string start = text(csv_cell(written_path(folder, record.image)), ',', csv_cell(record.patient), ',',
                                        label, ',', split_names[std::size_t(record.split)], ',');
-        if (!lesions) out += start + ",,,,,\n";
+        if (!lesions)
+            out += start + ",,,,,\n";
         else
             for (const Lesion& lesion : record.lesions)
-                out += text(start, finding_names[std::size_t(lesion.finding)], ',', lesion.box.x0, ',', lesion.box.y0, ',',
-                            lesion.box.x1, ',', lesion.box.y1, ',',
+                out += text(start, finding_names[std::size_t(lesion.finding)], ',', lesion.box.x0, ',', lesion.box.y0,
+                            ',', lesion.box.x1, ',', lesion.box.y1, ',',
                             lesion.mask.empty() ? "" : csv_cell(written_path(folder, lesion.mask)), '\n');
     }
     AtomicFile file(path, out.size());

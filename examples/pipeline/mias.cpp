@@ -54,11 +54,11 @@ void add_lesion(Entry& entry, const std::vector<std::string>& words, const std::
         return;
     }
     int x = 0, y = 0, radius = 0;
-    expects<DataError>(words.size() == 7 && whole_number(words[4], x) && whole_number(words[5], y) &&
-                           whole_number(words[6], radius),
-                       place, ": after the severity of ", words[0], " x, y and radius are needed, or nothing");
-    expects<DataError>(x >= 0 && x < side && y > 0 && y <= side && radius > 0 && radius <= side, place, ": the circle ", x,
-                       ' ', y, ' ', radius, " of ", words[0], " is not in an image of ", side, 'x', side);
+    expects<DataError>(
+        words.size() == 7 && whole_number(words[4], x) && whole_number(words[5], y) && whole_number(words[6], radius),
+        place, ": after the severity of ", words[0], " x, y and radius are needed, or nothing");
+    expects<DataError>(x >= 0 && x < side && y > 0 && y <= side && radius > 0 && radius <= side, place, ": the circle ",
+                       x, ' ', y, ' ', radius, " of ", words[0], " is not in an image of ", side, 'x', side);
     Lesion lesion;
     lesion.finding = kind == "CALC" ? (malignant ? Finding::malignant_calcification : Finding::benign_calcification)
                                     : (malignant ? Finding::malignant_mass : Finding::benign_mass);
@@ -82,9 +82,11 @@ std::map<std::string, Entry> read_info(const std::string& path, std::size_t& pro
         }
         const std::string place = text(path, " line ", line_number);
         expects<DataError>(words.size() >= 3, place, ": ", words[0], " without tissue and class");
-        static constexpr std::array<std::string_view, 7> classes = {"CALC", "CIRC", "SPIC", "MISC", "ARCH", "ASYM", "NORM"};
+        static constexpr std::array<std::string_view, 7> classes = {"CALC", "CIRC", "SPIC", "MISC",
+                                                                    "ARCH", "ASYM", "NORM"};
         expects<DataError>(std::find(classes.begin(), classes.end(), words[2]) != classes.end(), place, ": ", words[0],
-                           " has the unknown class ", words[2], "; CALC, CIRC, SPIC, MISC, ARCH, ASYM or NORM is needed");
+                           " has the unknown class ", words[2],
+                           "; CALC, CIRC, SPIC, MISC, ARCH, ASYM or NORM is needed");
         const auto [found, fresh] = entries.try_emplace(words[0]);
         Entry& entry = found->second;
         if (fresh) entry.line = line_number;
@@ -92,8 +94,10 @@ std::map<std::string, Entry> read_info(const std::string& path, std::size_t& pro
         expects<DataError>(fresh || (!normal && !entry.normal), place, ": ", words[0], " is ", words[2],
                            " here and already has line ", entry.line, "; a normal image has one row");
         entry.normal = normal;
-        if (!normal) add_lesion(entry, words, place);
-        else expects<DataError>(words.size() == 3, place, ": ", words[0], " is NORM and has a severity");
+        if (!normal)
+            add_lesion(entry, words, place);
+        else
+            expects<DataError>(words.size() == 3, place, ": ", words[0], " is NORM and has a severity");
     }
     return entries;
 }
@@ -124,23 +128,27 @@ Dataset read_mias(const std::string& folder) {
             continue;
         }
         const ImageHeader size = probe_image(record.image);
-        expects<DataError>(size.rows == side && size.columns == side, record.image, ": is ", size.columns, 'x', size.rows,
-                           "; the coordinates of mini-MIAS are for ", side, 'x', side);
+        expects<DataError>(size.rows == side && size.columns == side, record.image, ": is ", size.columns, 'x',
+                           size.rows, "; the coordinates of mini-MIAS are for ", side, 'x', side);
         int number = 0;
         whole_number(name.substr(3), number);
         record.patient = text("mias", (number + 1) / 2);
         record.label = entry.malignant ? 1 : 0;
         record.lesions_known = entry.located;
-        if (entry.located) record.lesions = entry.lesions;
-        else ++unlocated;
+        if (entry.located)
+            record.lesions = entry.lesions;
+        else
+            ++unlocated;
         data.records.push_back(std::move(record));
     }
     expects<DataError>(!data.records.empty(), folder, ": none of the ", entries.size(), " images that ", info,
                        " names is here; mdbNNN.png or mdbNNN.pgm are looked for in ", folder, "/images and ", folder);
-    if (prose > 0) data.notices.push_back(text(info, ": ", prose, " lines that begin with no image's name are passed over"));
+    if (prose > 0)
+        data.notices.push_back(text(info, ": ", prose, " lines that begin with no image's name are passed over"));
     if (absent > 0) data.notices.push_back(text(info, " names ", entries.size(), " images, ", absent, " are absent"));
     if (unlocated > 0)
-        data.notices.push_back(text(info, ": ", unlocated, " images are abnormal, but where is not told; they give no patches"));
+        data.notices.push_back(
+            text(info, ": ", unlocated, " images are abnormal, but where is not told; they give no patches"));
     return data;
 }
 

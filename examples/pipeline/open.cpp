@@ -17,7 +17,8 @@ Dataset open_dataset(const std::string& data) {
     const bool folder = scheme == "phantom" || scheme == "mias" || scheme == "cbis-ddsm-mass";
     expects<DataError>((folder || scheme == "manifest") && !place.empty(), "--data '", data,
                        "': phantom:DIR, mias:DIR, cbis-ddsm-mass:DIR or manifest:FILE.csv is needed");
-    expects<DataError>(!folder || std::filesystem::is_directory(place), "--data ", data, ": there is no folder ", place);
+    expects<DataError>(!folder || std::filesystem::is_directory(place), "--data ", data, ": there is no folder ",
+                       place);
     if (scheme == "mias") return read_mias(place);
     if (scheme == "cbis-ddsm-mass") return read_cbis_mass(place);
     Dataset read = read_manifest(folder ? place + "/manifest.csv" : place);

@@ -32,8 +32,8 @@ PgmHeader pgm_header(const std::string& path, std::string_view bytes) {
     header.columns = next_number(path, bytes, at, "width");
     header.rows = next_number(path, bytes, at, "height");
     header.maximum = next_number(path, bytes, at, "maximum value");
-    expects<DataError>(header.maximum >= 1 && header.maximum <= 65535, path, ": PGM with the maximum value ", header.maximum,
-                       "; 1 to 65535 are possible");
+    expects<DataError>(header.maximum >= 1 && header.maximum <= 65535, path, ": PGM with the maximum value ",
+                       header.maximum, "; 1 to 65535 are possible");
     expects<DataError>(is_white(bytes[at]), path, ": PGM with no white space between its header and its pixels");
     header.pixels_at = at + 1;
     return header;
@@ -46,8 +46,9 @@ Image pgm_pixels(const std::string& path, std::string_view bytes, const PgmHeade
     expects<DataError>(found >= needed, path, ": PGM cut off: ", header.columns, 'x', header.rows, " pixels of ", each,
                        " bytes need ", needed, " bytes, ", found, " are there");
     for (const char c : bytes.substr(header.pixels_at + std::size_t(needed)))
-        expects<DataError>(is_white(c) || c == '\0', path, ": PGM of ", header.columns, 'x', header.rows, " pixels needs ",
-                           needed, " bytes, ", found, " are there; its header is wrong or it holds several pictures");
+        expects<DataError>(is_white(c) || c == '\0', path, ": PGM of ", header.columns, 'x', header.rows,
+                           " pixels needs ", needed, " bytes, ", found,
+                           " are there; its header is wrong or it holds several pictures");
 
     Image image(int(header.rows), int(header.columns));
     for (std::size_t i = 0; i < image.pixels.size(); ++i) {

@@ -52,8 +52,8 @@ void check_png(const std::string& path, std::string_view bytes) {
         expects<DataError>(left >= 12, path, ": PNG cut off: its ", bytes.size(), " bytes end before the IEND chunk");
         const std::uint64_t length = big_endian(bytes, at);
         const std::string name = chunk_name(bytes, at);
-        expects<DataError>(length + 12 <= left, path, ": PNG cut off: chunk ", name, " at byte ", at, " has ", length + 12,
-                           " bytes, the file ends after ", left, " of them");
+        expects<DataError>(length + 12 <= left, path, ": PNG cut off: chunk ", name, " at byte ", at, " has ",
+                           length + 12, " bytes, the file ends after ", left, " of them");
         const std::uint32_t stored = big_endian(bytes, at + 8 + std::size_t(length));
         const std::uint32_t found = crc32(bytes.substr(at + 4, std::size_t(length) + 4));
         expects<DataError>(stored == found, path, ": PNG damaged: chunk ", name, " at byte ", at, " has the checksum ",

@@ -61,7 +61,8 @@ bool encode(Output& output, int rows, int columns, int depth, int colour, const 
 
 void write(const std::string& path, int rows, int columns, int depth, int colour, const std::vector<std::uint8_t>& data,
            std::size_t pixel_bytes) {
-    expects<DataError>(rows > 0 && columns > 0, path, ": a picture of ", columns, 'x', rows, " pixels cannot be written");
+    expects<DataError>(rows > 0 && columns > 0, path, ": a picture of ", columns, 'x', rows,
+                       " pixels cannot be written");
     const std::size_t row_bytes = std::size_t(columns) * pixel_bytes;
     expects<DataError>(data.size() == std::size_t(rows) * row_bytes, path, ": ", columns, 'x', rows, " pixels need ",
                        std::size_t(rows) * row_bytes, " bytes, ", data.size(), " are given");

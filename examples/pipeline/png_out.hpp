@@ -8,8 +8,8 @@
 
 namespace holon::pipeline {
 
-/// 16-bit grey: `read_image` gives back every value. All three throw `DataError` where the file cannot be written whole;
-/// what stood there before then stays.
+/// 16-bit grey: `read_image` gives back every value. All three throw `DataError` where the file cannot be written
+/// whole; what stood there before then stays.
 void write_png16(const std::string& path, const Image& image);
 
 /// 8-bit grey, rounded to the nearest of 256 levels; what came from 8 bits is kept exactly.

@@ -31,7 +31,8 @@ Axis area(std::int64_t in, std::int64_t out) {
     return axis;
 }
 
-/// The centre of output i lies at ((2i+1) in - out) / (2 out) in units of input pixels, counted from the first's centre.
+/// The centre of output i lies at ((2i+1) in - out) / (2 out) in units of input pixels, counted from the first's
+/// centre.
 Axis bilinear(std::int64_t in, std::int64_t out) {
     Axis axis;
     axis.denominator = std::uint32_t(2 * out);
@@ -54,9 +55,10 @@ void check(const Image& image, int rows, int columns) {
     constexpr int longest = 32768;  // so that the sums below fit: 65535 x 2 x 32768 < 2^32
     expects<DataError>(image.rows > 0 && image.columns > 0 && image.rows <= longest && image.columns <= longest &&
                            image.pixels.size() == std::size_t(image.rows) * std::size_t(image.columns),
-                       "resize: an image of ", image.rows, 'x', image.columns, " with ", image.pixels.size(), " pixels");
-    expects<DataError>(rows > 0 && columns > 0 && rows <= longest && columns <= longest, "resize: to ", rows, 'x', columns,
-                       "; 1 to ", longest, " a side are possible");
+                       "resize: an image of ", image.rows, 'x', image.columns, " with ", image.pixels.size(),
+                       " pixels");
+    expects<DataError>(rows > 0 && columns > 0 && rows <= longest && columns <= longest, "resize: to ", rows, 'x',
+                       columns, "; 1 to ", longest, " a side are possible");
 }
 
 }  // namespace
@@ -88,7 +90,9 @@ Image resize(const Image& image, int rows, int columns) {
 
 Image resize_nearest(const Image& image, int rows, int columns) {
     check(image, rows, columns);
-    const auto source = [](int i, int in, int out) { return int((2 * std::int64_t(i) + 1) * in / (2 * std::int64_t(out))); };
+    const auto source = [](int i, int in, int out) {
+        return int((2 * std::int64_t(i) + 1) * in / (2 * std::int64_t(out)));
+    };
     Image out(rows, columns);
     for (int r = 0; r < rows; ++r)
         for (int c = 0; c < columns; ++c)

@@ -50,7 +50,8 @@ void shuffle(Strata& strata, std::uint64_t seed, std::uint64_t purpose) {
 /// The last `count` patients in all leave `from`, in proportion to the strata.
 void take(Strata& from, std::size_t count, Split split, Deal& deal) {
     const std::size_t all = count_of(from);
-    const auto positive = std::size_t(std::lround(double(count) * double(from[1].size()) / double(std::max<std::size_t>(all, 1))));
+    const auto positive =
+        std::size_t(std::lround(double(count) * double(from[1].size()) / double(std::max<std::size_t>(all, 1))));
     const std::array<std::size_t, 2> counts = {count - positive, positive};
     for (std::size_t label = 0; label < 2; ++label)
         for (std::size_t i = 0; i < counts[label]; ++i) {
@@ -108,7 +109,8 @@ Deal read_splits(const std::string& path) {
         expects<DataError>(found != split_names.end(), table.place(row), ": split '", split,
                            "'; train, validation or test is needed");
         const auto [place, fresh] = deal.emplace(patient, Split(found - split_names.begin()));
-        expects<DataError>(fresh, table.place(row), ": patient ", patient, " is listed before, in ", name_of(place->second));
+        expects<DataError>(fresh, table.place(row), ": patient ", patient, " is listed before, in ",
+                           name_of(place->second));
     }
     return deal;
 }
@@ -130,15 +132,17 @@ void fold_patients(Dataset& data, int folds, int fold, double validation, std::u
     expects<DataError>(folds >= 2 && fold >= 0 && fold < folds, "folds: number ", fold, " of ", folds,
                        "; at least 2 are needed, numbered from 0");
     Strata strata = strata_of(data), rest;
-    expects<DataError>(count_of(strata) >= std::size_t(folds), data.source, ": ", count_of(strata), " patients cannot make ", folds,
-                       " folds");
+    expects<DataError>(count_of(strata) >= std::size_t(folds), data.source, ": ", count_of(strata),
+                       " patients cannot make ", folds, " folds");
     shuffle(strata, seed, 0);
     Deal deal;
     std::size_t dealt = 0;  // runs on from one stratum to the next, so that the sizes differ by one at most
     for (std::size_t label = 0; label < 2; ++label)
         for (const std::string& patient : strata[label]) {
-            if (dealt++ % std::size_t(folds) == std::size_t(fold)) deal[patient] = Split::test;
-            else rest[label].push_back(patient);
+            if (dealt++ % std::size_t(folds) == std::size_t(fold))
+                deal[patient] = Split::test;
+            else
+                rest[label].push_back(patient);
         }
     shuffle(rest, seed, 1 + std::uint64_t(fold));
     deal_rest(data, rest, part(validation, count_of(rest), "validation"), deal);
@@ -167,8 +171,9 @@ void apply_splits(const std::string& path, Dataset& data) {
         const auto found = deal.find(record.patient);
         expects<DataError>(found != deal.end(), path, ": patient ", record.patient, " of ", data.source,
                            " is not in it; it is for other data");
-        expects<DataError>(record.split == Split::none || record.split == found->second, path, ": patient ", record.patient,
-                           " is in ", name_of(found->second), ", ", data.source, " states ", name_of(record.split));
+        expects<DataError>(record.split == Split::none || record.split == found->second, path, ": patient ",
+                           record.patient, " is in ", name_of(found->second), ", ", data.source, " states ",
+                           name_of(record.split));
         met[record.patient] = true;
     }
     for (const auto& [patient, split] : deal)

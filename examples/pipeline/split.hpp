@@ -13,26 +13,27 @@ struct SplitOptions {
     std::uint64_t seed = 1;
 };
 
-/// The paper's protocol (Shen et al., Sci. Rep. 9:12495, 2019, Methods): of n patients ceil(0.15 n) are test, of the rest
-/// ceil(0.10 rest) validation, drawn so that each split has its share of positive patients, within one of proportional. A
-/// patient is positive if any of the patient's images is. The draw depends on the patients' names, their labels and the seed,
-/// not on the order of the records.
+/// The paper's protocol (Shen et al., Sci. Rep. 9:12495, 2019, Methods): of n patients ceil(0.15 n) are test, of the
+/// rest ceil(0.10 rest) validation, drawn so that each split has its share of positive patients, within one of
+/// proportional. A patient is positive if any of the patient's images is. The draw depends on the patients' names,
+/// their labels and the seed, not on the order of the records.
 ///
-/// Data that states its splits keeps them; then this only checks them. Throws `DataError` if only some images have one, if
-/// a patient is in two, and if no patient is left to train on.
+/// Data that states its splits keeps them; then this only checks them. Throws `DataError` if only some images have one,
+/// if a patient is in two, and if no patient is left to train on.
 void split_patients(Dataset& data, SplitOptions options = {});
 
-/// Cross-validation: the patients, stratified, in `folds` parts whose sizes differ by at most one; part `fold` (from 0) is
-/// the test split and ceil(validation * rest) of the others, stratified, are the validation split. The parts depend on the
-/// seed, not on `fold`. Throws `DataError` as above, for data that states its splits, and for more folds than patients.
+/// Cross-validation: the patients, stratified, in `folds` parts whose sizes differ by at most one; part `fold` (from 0)
+/// is the test split and ceil(validation * rest) of the others, stratified, are the validation split. The parts depend
+/// on the seed, not on `fold`. Throws `DataError` as above, for data that states its splits, and for more folds than
+/// patients.
 void fold_patients(Dataset& data, int folds, int fold, double validation, std::uint64_t seed);
 
-/// Writes `patient,split`, a row a patient in the order of their names. A file that is there already and says the same is
-/// left alone; one that says something else is refused, for what was tested on must never be trained on by accident.
+/// Writes `patient,split`, a row a patient in the order of their names. A file that is there already and says the same
+/// is left alone; one that says something else is refused, for what was tested on must never be trained on by accident.
 void write_splits(const std::string& path, const Dataset& data);
 
-/// Gives every image the split that the file has for its patient. Throws `DataError` for a patient that only one of the two
-/// knows, for one listed twice, and for data that states another split.
+/// Gives every image the split that the file has for its patient. Throws `DataError` for a patient that only one of the
+/// two knows, for one listed twice, and for data that states another split.
 void apply_splits(const std::string& path, Dataset& data);
 
 }  // namespace holon::pipeline

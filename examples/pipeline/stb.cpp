@@ -1,5 +1,5 @@
-// pipeline/stb.cpp: the one place where stb_image is compiled. Its shifts of signed numbers are left as they are: exempt
-// this file from the undefined-behaviour sanitizer, not the ones around it.
+// pipeline/stb.cpp: the one place where stb_image is compiled. Its shifts of signed numbers are left as they are:
+// exempt this file from the undefined-behaviour sanitizer, not the ones around it.
 #include <cstdint>
 #include <cstdlib>
 

@@ -5,7 +5,8 @@
 #define STBI_ONLY_PNG
 #define STBI_ONLY_JPEG
 #define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS 65535  // the longest side that a JPEG can declare: our own limit comes first, with both sizes
+#define STBI_MAX_DIMENSIONS \
+    65535  // the longest side that a JPEG can declare: our own limit comes first, with both sizes
 #if __has_include(<stb/stb_image.h>)
 #include <stb/stb_image.h>
 #else
