@@ -50,7 +50,7 @@ std::vector<std::uint8_t> painted(const Image& image, const std::vector<double>&
 template <Element T>
 int run(Options options) {
     prepare_output(options.out);
-    const SafetensorsFile file(options.checkpoints.front());
+    const SafetensorsFile file(options.checkpoint);
     if (options.size.empty()) options.size = metadata_value(file, "holon.image_size");
     const ImageSize size = options.image_size();
     const InputForm form = read_input_form(file.path(), file.metadata(), options.input_form);

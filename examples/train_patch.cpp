@@ -63,7 +63,8 @@ int train(const Options& options) {
     task.train = &train_set;
     task.form = start.form;
     task.columns = "validation_accuracy,validation_balanced_accuracy";
-    task.stages = stages_of(options, options.weights.empty() ? patch_stages_from_scratch() : patch_stages(net.trunk.top), false);
+    task.stages = stages_of(options, options.weights.empty() ? patch_stages_from_scratch() : patch_stages(net.trunk.top),
+                            options.weights.empty());
     task.metadata = run_metadata(options, "patch", start.network, train_set);
     task.metadata["holon.classes"] = classes.list();
     print_header(std::cout, options, task, start);

@@ -5,6 +5,7 @@
 #include <holon/model/whole_image.hpp>
 #include <holon/version.hpp>
 
+#include <algorithm>
 #include <iostream>
 
 #include "pipeline/options.hpp"
@@ -51,14 +52,14 @@ void load_trunk(const std::string& path, Net& net) {
 }
 
 /// The schedule: the paper's, or what --epochs, --rates and --l2 make of it. From random weights a stage that trains the
-/// head alone has nothing to stand on, so `scratch` leaves only the last stage unless the options name every stage.
+/// head alone has nothing to stand on: `scratch` leaves one stage that trains everything, or as many as --epochs has numbers.
 inline std::vector<Stage> stages_of(const Options& options, std::vector<Stage> stages, bool scratch) {
-    if (scratch && stages.size() > 1) {
+    if (scratch) {
         Stage all = stages.back();
         all.rate = 1e-3;
         all.epochs = 0;
         for (const Stage& stage : stages) all.epochs += stage.epochs;
-        stages = {all};
+        stages.assign(1 + std::size_t(std::count(options.epochs.begin(), options.epochs.end(), ',')), all);
     }
     if (!options.epochs.empty()) {
         const auto epochs = parse_list("--epochs", options.epochs, stages.size());

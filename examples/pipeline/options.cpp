@@ -15,15 +15,15 @@ namespace holon::pipeline {
 
 ImageSize Options::image_size() const {
     const std::size_t cross = size.find('x');
-    ImageSize out;
+    ImageSize read_size;
     const auto read = [&](std::string_view part, int& value) {
         const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
         return error == std::errc() && end == part.data() + part.size() && value >= 32 && value <= 16384;
     };
-    expects<DataError>(cross != size.npos && read(std::string_view(size).substr(0, cross), out.rows) &&
-                           read(std::string_view(size).substr(cross + 1), out.columns),
+    expects<DataError>(cross != size.npos && read(std::string_view(size).substr(0, cross), read_size.rows) &&
+                           read(std::string_view(size).substr(cross + 1), read_size.columns),
                        "--size ", size, ": rows x columns is needed, like 1152x896, each from 32 to 16384");
-    return out;
+    return read_size;
 }
 
 std::vector<double> parse_list(const std::string& option, const std::string& value, std::size_t stages) {
@@ -108,7 +108,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_flag("--tta", o.tta, "average over the four flips");
     }
     if (offer == Offer::heatmap) {
-        app.add_option("checkpoint", o.checkpoints, "a patch classifier's checkpoint")->required()->expected(1);
+        app.add_option("checkpoint", o.checkpoint, "a patch classifier's checkpoint")->required();
         app.add_option("images", o.images, "images to look at (PNG, JPEG, PGM); or give --data");
         app.add_option("--split", o.split, "with --data: train | validation | test | all")
             ->check(CLI::IsMember({"train", "validation", "test", "all"}));

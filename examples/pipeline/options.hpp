@@ -44,6 +44,7 @@ struct Options {
 
     // evaluation
     std::vector<std::string> checkpoints;
+    std::string checkpoint;  ///< where one is asked for
     std::string split = "test";
     bool tta = false;
     std::vector<std::string> images;

@@ -130,9 +130,9 @@ template <class A> void add_optimizer(SafetensorsWriter& file, const Sgd<A, Cpu>
 
 struct LoadOptions {
     /// Members under these names may be absent from the file, or there in another shape; they then keep what they have.
-    std::vector<std::string> fresh;
+    std::vector<std::string> fresh = {};
     /// Names of the file under these are passed over, and counted in the report.
-    std::vector<std::string> skip;
+    std::vector<std::string> skip = {};
 };
 
 struct LoadReport {

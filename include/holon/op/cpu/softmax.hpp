@@ -4,6 +4,7 @@
 #include <span>
 
 #include <holon/op/cpu/loop.hpp>
+#include <holon/op/types.hpp>
 
 namespace holon::op {
 
