@@ -1,5 +1,6 @@
 // pipeline/augment.hpp: the paper's augmentation as one affine map, grey shifts and flips, drawn in the stated order.
 #pragma once
+#include <array>
 #include <cmath>
 
 #include <holon/core/random.hpp>

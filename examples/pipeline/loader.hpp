@@ -1,6 +1,8 @@
 // pipeline/loader.hpp: batches prepared ahead by threads, in an order that only the seed and the epoch decide.
 #pragma once
+#include <algorithm>
 #include <condition_variable>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <map>
@@ -21,12 +23,11 @@ struct LoaderOptions {
     int threads = 1;
     std::uint64_t seed = 0;
     bool shuffle = true;
-    bool drop_last = false;     ///< leave out the items that do not fill a batch
-    std::size_t prefetch = 3;   ///< batches prepared ahead
+    bool drop_last = false;    ///< leave out the items that do not fill a batch
+    std::size_t prefetch = 3;  ///< batches prepared ahead
 };
 
-template <class Item>
-struct Batch {
+template <class Item> struct Batch {
     std::vector<Item> items;
     std::vector<std::size_t> indices;  ///< of the items, in the same order
 };
@@ -42,19 +43,20 @@ inline std::vector<std::size_t> epoch_order(std::size_t count, std::uint64_t see
     return order;
 }
 
-/// `start(epoch, first_batch)`, then `next()` until it is empty. Item `index` is made by make(index, random) on one of the
-/// threads with a generator of its own, so that nothing depends on how many threads there are. What `make` throws comes out
-/// of `next` at the item's place, with describe(index) named. Between the last `next` and `start` no thread runs.
-template <class Item>
-class Loader {
+/// `start(epoch, first_batch)`, then `next()` until it is empty. Item `index` is made by make(index, random) on one of
+/// the threads with a generator of its own, so that nothing depends on how many threads there are. What `make` throws
+/// comes out of `next` at the item's place, with describe(index) named, and ends the epoch. Between the last `next` and
+/// `start` no thread runs.
+template <class Item> class Loader {
  public:
     using Make = std::function<Item(std::size_t index, Random& random)>;
     using Describe = std::function<std::string(std::size_t index)>;
 
     Loader(std::size_t count, Make make, LoaderOptions options, Describe describe = {})
         : count_(count), make_(std::move(make)), options_(options), describe_(std::move(describe)) {
-        expects(options_.batch >= 1 && options_.threads >= 1 && options_.prefetch >= 1, "loader: batch ", options_.batch,
-                ", threads ", options_.threads, " and prefetch ", options_.prefetch, " must be at least 1");
+        expects(options_.batch >= 1 && options_.threads >= 1 && options_.prefetch >= 1, "loader: batch ",
+                options_.batch, ", threads ", options_.threads, " and prefetch ", options_.prefetch,
+                " must be at least 1");
     }
     ~Loader() { stop(); }
     Loader(const Loader&) = delete;
@@ -93,6 +95,7 @@ class Loader {
             if (made.error) {
                 lock.unlock();
                 stop();
+                end_item_ = begin;  // what follows will not come: `next` must not wait for it
                 rethrow(made.error, order_[i]);
             }
             batch.items.push_back(std::move(*made.item));
@@ -149,13 +152,14 @@ class Loader {
     }
 
     [[noreturn]] void rethrow(const std::exception_ptr& error, std::size_t index) const {
+        const std::string name = describe_ ? describe_(index) : text("item ", index);
         try {
             std::rethrow_exception(error);
         } catch (Error& known) {
-            if (describe_) known.within(describe_(index));
+            known.within(name);
             throw;
         } catch (const std::exception& other) {
-            throw DataError(text(describe_ ? describe_(index) : text("item ", index), ": ", other.what()));
+            throw DataError(text(name, ": ", other.what()));
         }
     }
 

@@ -45,6 +45,7 @@ std::vector<double> parse_list(const std::string& option, const std::string& val
 namespace {
 
 void add_options(CLI::App& app, Offer offer, Options& o) {
+    app.option_defaults()->take_last();  // said twice, the later one counts
     app.set_version_flag("--version", std::string("holon ") + holon::version);
     const std::string data_help =
         "phantom:DIR | mias:DIR | cbis-ddsm-mass:DIR | manifest:FILE.csv";
@@ -101,6 +102,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
     if (offer == Offer::whole_training)
         app.add_option("--top", o.top, "blocks on the trunk: 256x1,128x1 or [512-512-1024]x2,...")->capture_default_str();
     if (offer == Offer::evaluation) {
+        app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
         app.add_option("checkpoints", o.checkpoints, "one, or several to average")->required();
         app.add_option("--split", o.split, "train | validation | test | all")
             ->check(CLI::IsMember({"train", "validation", "test", "all"}))
@@ -109,6 +111,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
     }
     if (offer == Offer::heatmap) {
         app.add_option("checkpoint", o.checkpoint, "a patch classifier's checkpoint")->required();
+        app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
         app.add_option("images", o.images, "images to look at (PNG, JPEG, PGM); or give --data");
         app.add_option("--split", o.split, "with --data: train | validation | test | all")
             ->check(CLI::IsMember({"train", "validation", "test", "all"}));

@@ -1,7 +1,9 @@
 // pipeline/patch_set.hpp: the patches of a split: where they lie, what they are, and the classes that there are.
 #pragma once
 #include <array>
+#include <cmath>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -13,9 +15,11 @@ namespace holon::pipeline {
 /// Windows of a store's images. Pixels are cut when asked for.
 class PatchSet {
  public:
-    /// Draws the windows of every image whose lesions are known; image i's depend on the seed and its path alone, so that
-    /// more images, or another order, change no one else's.
-    PatchSet(const ImageStore& store, const SamplerOptions& options, std::uint64_t seed) : store_(store), size_(options.patch) {
+    /// Draws the windows of every image whose lesions are known; image i's depend on the seed and its file's name
+    /// alone, so that more images, or another order, change no one else's. A lesion too small to keep a pixel at the
+    /// store's size gives no windows, which is said aloud.
+    PatchSet(const ImageStore& store, const SamplerOptions& options, std::uint64_t seed)
+        : store_(store), size_(options.patch) {
         Image scratch;
         for (std::size_t i = 0; i < store.size(); ++i) {
             const Record& record = store.record(i);
@@ -31,6 +35,9 @@ class PatchSet {
                 throw;
             }
             missing_background += sampled.missing_background;
+            for (const std::size_t k : sampled.lost_lesions)
+                std::cout << "note: " << record.image << ": lesion " << k + 1 << " has no pixel left at " << image.rows
+                          << 'x' << image.columns << "; it gives no patches\n";
             for (const Patch& patch : sampled.patches) places_.push_back({i, patch});
         }
     }
@@ -69,7 +76,8 @@ class PatchSet {
         bool probed = false;
         for (const Lesion& lesion : record.lesions) {
             if (!lesion.mask.empty()) {
-                regions.push_back({Region(resize_nearest(read_image(lesion.mask), image.rows, image.columns)), lesion.finding});
+                regions.push_back(
+                    {Region(resize_nearest(read_image(lesion.mask), image.rows, image.columns)), lesion.finding});
                 continue;
             }
             if (!probed) stored = probe_image(record.image), probed = true;
@@ -96,15 +104,18 @@ struct PatchClasses {
         index.fill(-1);
         for (std::size_t f = 0; f < counts.size(); ++f) {
             if (!counts[f]) {
-                std::cout << "note: the training split has no " << finding_names[f] << "; the class is dropped from the head\n";
+                std::cout << "note: the training split has no " << finding_names[f]
+                          << "; the class is dropped from the head\n";
                 continue;
             }
             index[f] = int(findings.size());
             findings.push_back(Finding(f));
         }
-        expects<DataError>(index[0] >= 0, "no background patch could be placed in any image: the breasts are too small for "
-                                          "--patch, or --min-breast asks for too much");
-        expects<DataError>(findings.size() >= 2, "the training split has background only; lesions with boxes or masks are needed");
+        expects<DataError>(index[0] >= 0,
+                           "no background patch could be placed in any image: the breasts are too small for "
+                           "--patch, or --min-breast asks for too much");
+        expects<DataError>(findings.size() >= 2,
+                           "the training split has background only; lesions with boxes or masks are needed");
     }
     /// "background,benign_mass,...", as it stands in checkpoints.
     std::string list() const {
@@ -119,7 +130,7 @@ struct PatchClasses {
     }
 };
 
-/// The patches of a set whose class the network knows.
+/// The patches of a set whose class the network knows; how many are left out is said aloud.
 inline SampleSet patch_samples(const PatchSet& patches, const PatchClasses& classes, int size) {
     SampleSet set;
     set.rows = set.columns = size;
@@ -131,6 +142,9 @@ inline SampleSet patch_samples(const PatchSet& patches, const PatchClasses& clas
         set.labels.push_back(label);
         set.names.push_back(patches.name(k));
     }
+    if (kept->size() < patches.size())
+        std::cout << "note: " << patches.size() - kept->size() << " patches of " << patches.size()
+                  << " are of findings that the training split does not have; they are left out\n";
     set.image = [&patches, kept](std::size_t i) { return patches.image((*kept)[i]); };
     return set;
 }

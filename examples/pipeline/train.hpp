@@ -185,7 +185,7 @@ int run_training(Net& net, const Task& task, const Options& options,
         stage = std::size_t(detail::metadata_count(file, "holon.stage"));
         epoch_in_stage = std::size_t(detail::metadata_count(file, "holon.stage.epoch"));
         epoch = std::size_t(detail::metadata_count(file, "holon.epoch"));
-        batch = std::size_t(detail::metadata_count(file, "holon.batch"));
+        batch = std::size_t(detail::metadata_count(file, "holon.epoch.batch"));
         loss_sum = detail::metadata_number(file, "holon.loss.sum");
         best = detail::metadata_number(file, "holon.best");
         samples_done = detail::metadata_count(file, "holon.samples");
@@ -208,7 +208,7 @@ int run_training(Net& net, const Task& task, const Options& options,
         all["holon.stage"] = text(stage);
         all["holon.stage.epoch"] = text(epoch_in_stage);
         all["holon.epoch"] = text(epoch);
-        all["holon.batch"] = text(batch);
+        all["holon.epoch.batch"] = text(batch);
         all["holon.loss.sum"] = detail::exact(loss_sum);
         all["holon.best"] = detail::exact(best);
         all["holon.samples"] = text(samples_done);

@@ -160,7 +160,7 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
     }
     LoadReport report;
     std::set<std::string> used;
-    std::vector<std::string> missing;
+    std::vector<std::string> missing, misshaped;
     std::vector<std::function<void()>> reads;
     const auto want = [&](const std::string& name, Role role, auto tensor) {
         const auto found = entries.find(name);
@@ -175,9 +175,11 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
             return;
         }
         const TensorEntry* entry = found->second;
-        expects<DataError>(fits, file.path(), ": ", entry->name, " has shape ", detail::shown(entry->shape),
-                           ", the network's is ", detail::shown(detail::file_shape(role, tensor.shape())),
-                           "; is this file from another network, top or number of classes?");
+        if (!fits) {
+            misshaped.push_back(text(entry->name, " has shape ", detail::shown(entry->shape), ", the network's is ",
+                                     detail::shown(detail::file_shape(role, tensor.shape()))));
+            return;
+        }
         reads.push_back([&file, entry, role, tensor] { detail::read_tensor(file, *entry, role, tensor); });
     };
     VisitorFor<Net> visit;
@@ -204,6 +206,9 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
                        " does not fit the network:", missing.empty() ? "" : " missing " + list(missing) + ";",
                        unknown.empty() ? "" : " unknown " + list(unknown) + ";",
                        " choose the network and top that the file was made with");
+    expects<DataError>(misshaped.empty(), file.path(), ": ", list(misshaped),
+                       "; is this file from another network, top or number of classes?");
+    file.verify();  // all of it, before the first parameter is touched
     for (const auto& read : reads) read();
     report.loaded = reads.size();
     if (!report.skipped.empty()) report.notices.push_back(text(file.path(), ": passed over ", list(report.skipped)));
