@@ -70,7 +70,7 @@ class BackgroundRule {
                             [&](int y, int x) { return image.at(y, x) > options.breast_grey; });
     }
     bool accepts(const Patch& p) const {
-        return clear_of(p, all_) &&
+        return (!all_ || clear_of(p, *all_)) &&
                std::all_of(regions_.begin(), regions_.end(), [&](const auto& l) { return clear_of(p, l.region); }) &&
                (!breast_ || seen(p, *breast_) >= options_.min_breast * window());
     }
@@ -84,7 +84,6 @@ class BackgroundRule {
         const double both = seen(p, set), most = options_.background_overlap;
         return both == 0 || (both / double(set.area()) <= most && both / window() <= most);
     }
-    bool clear_of(const Patch& p, const std::optional<PixelSet>& set) const { return !set || clear_of(p, *set); }
 
     std::span<const LabeledRegion> regions_;
     const SamplerOptions& options_;
