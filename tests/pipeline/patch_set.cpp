@@ -136,7 +136,8 @@ TEST_CASE("no background anywhere, or nothing but background, is refused with wh
     const PatchSet only_background(normal, few, 1);
     CHECK(scratch::refusal([&] { PatchClasses{only_background}; }).find("background only") != std::string::npos);
     SamplerOptions strict = few;
-    strict.min_breast = 1;  // the ramp has dark pixels in every window
+    strict.min_breast = 0.5;
+    strict.breast_grey = 65535;  // nothing is above it
     const PatchSet none(sick, strict, 1);
     CHECK(none.missing_background == 10);
     const std::string sentence = scratch::refusal([&] { PatchClasses{none}; });
