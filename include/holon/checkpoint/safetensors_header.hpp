@@ -143,7 +143,8 @@ inline std::string header_text(const SafetensorsHeader& header) {
     for (const TensorEntry& entry : header.tensors) {
         out += std::exchange(before, ",");
         out += json_string(entry.name) + ":{\"dtype\":\"" + entry.dtype + "\",\"shape\":[";
-        for (std::size_t i = 0; i < entry.shape.size(); ++i) out += (i ? "," : "") + std::to_string(entry.shape[i]);
+        std::string comma;
+        for (const auto extent : entry.shape) out.append(std::exchange(comma, ",")).append(std::to_string(extent));
         out += "],\"data_offsets\":[" + std::to_string(entry.begin) + ',' + std::to_string(entry.end) + "]}";
     }
     out += '}';

@@ -1,0 +1,132 @@
+// The allocator against a model of it: what is live, what is counted, what is refused.
+#include <holon/core/memory.hpp>
+#include <holon/core/random.hpp>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using namespace holon;
+
+namespace {
+
+struct Block {
+    unsigned char* at;
+    std::size_t bytes;
+    unsigned char mark;
+};
+
+Block taken(Memory& memory, std::size_t bytes, unsigned char mark) {
+    Block block{static_cast<unsigned char*>(memory.allocate(bytes)), bytes, mark};
+    std::memset(block.at, mark, bytes);
+    return block;
+}
+
+bool intact(const Block& block) {
+    return std::all_of(block.at, block.at + block.bytes, [&](unsigned char c) { return c == block.mark; });
+}
+
+}  // namespace
+
+TEST_CASE("20,000 random allocations and releases: blocks never overlap, every byte is counted", "[core]") {
+    Memory memory;
+    Random random(3);
+    std::vector<Block> live;
+    std::size_t sum = 0, most = 0;
+    int wrong = 0;
+    for (int i = 0; i < 20000; ++i) {
+        if (live.size() < 20 || (live.size() < 60 && random.below(2))) {
+            // Both arenas: from one byte to 2 MiB, small ones more often.
+            const std::size_t bytes = 1 + random.below(std::uint64_t(1) << (1 + random.below(21)));
+            live.push_back(taken(memory, bytes, (unsigned char)(i)));
+            wrong += std::uintptr_t(live.back().at) % Arena::alignment != 0;
+            sum += Arena::rounded(bytes), most = std::max(most, sum);
+        } else {
+            const std::size_t k = random.below(live.size());
+            wrong += !intact(live[k]);
+            memory.release(live[k].at, live[k].bytes);
+            sum -= Arena::rounded(live[k].bytes);
+            live[k] = live.back();
+            live.pop_back();
+        }
+        const MemoryUse use = memory.use();
+        wrong +=
+            use.current != sum || use.peak != most || use.reserved < use.current || use.peak_reserved < use.reserved;
+    }
+    CHECK(wrong == 0);
+    for (const Block& block : live) {
+        CHECK(intact(block));
+        memory.release(block.at, block.bytes);
+    }
+    CHECK(memory.use().current == 0);
+    CHECK(memory.use().peak == most);
+    memory.trim();
+    CHECK(memory.use().reserved == 0);
+    memory.reset_peak();
+    CHECK(memory.use().peak == 0);
+}
+
+TEST_CASE("what was released is used again before new memory is asked for", "[core]") {
+    Memory memory;
+    const std::size_t mib = std::size_t(1) << 20;
+    void* a = memory.allocate(mib);
+    void* b = memory.allocate(mib);
+    void* c = memory.allocate(mib);
+    const auto before = memory.use();
+    memory.release(a, mib);
+    memory.release(b, mib);
+    void* merged = memory.allocate(2 * mib);  // neighbours became one block
+    CHECK(merged == a);
+    CHECK(memory.use().growths == before.growths);
+    CHECK(memory.use().reserved == before.reserved);
+    memory.release(merged, 2 * mib);
+    memory.release(c, mib);
+}
+
+TEST_CASE("past the limit nothing is given, and the sentence has the bytes", "[core]") {
+    Memory memory;
+    const std::size_t mib = std::size_t(1) << 20;
+    memory.set_limit(4 * mib);
+    CHECK(memory.limit() == 4 * mib);
+    void* a = memory.allocate(3 * mib);
+    try {
+        memory.allocate(2 * mib);
+        FAIL("2 MiB were given");
+    } catch (const OutOfMemory& error) {
+        const std::string said = error.what();
+        CHECK(said.find(text(2 * mib, " bytes asked for")) != std::string::npos);
+        CHECK(said.find(text(3 * mib, " in use")) != std::string::npos);
+        CHECK(said.find(text("limit ", 4 * mib)) != std::string::npos);
+    }
+    void* b = memory.allocate(mib);  // to the byte
+    CHECK(memory.use().reserved == 4 * mib);
+    memory.release(a, 3 * mib);
+    memory.release(b, mib);
+}
+
+TEST_CASE("threads allocate from one memory", "[core]") {
+    Memory memory;
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong{0};
+    for (int t = 0; t < 4; ++t)
+        threads.emplace_back([&, t] {
+            Random random(std::uint64_t(t), 5);
+            std::vector<Block> live;
+            for (int i = 0; i < 500; ++i) {
+                live.push_back(taken(memory, 1 + random.below(100000), (unsigned char)(t + 4 * i)));
+                if (live.size() == 10) {
+                    for (const Block& block : live) {
+                        wrong += !intact(block);
+                        memory.release(block.at, block.bytes);
+                    }
+                    live.clear();
+                }
+            }
+        });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(wrong == 0);
+    CHECK(memory.use().current == 0);
+}
