@@ -47,6 +47,13 @@ namespace {
 void add_options(CLI::App& app, Offer offer, Options& o) {
     app.option_defaults()->take_last();  // said twice, the later one counts
     app.set_version_flag("--version", std::string("holon ") + holon::version);
+    if (offer == Offer::scores) {
+        app.add_option("--seed", o.seed, "of the bootstrap")->capture_default_str();
+        app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+        app.add_option("scores", o.checkpoints, "scores.csv files, pooled")->required();
+        app.add_option("--against", o.against, "scores.csv files of another way, on the same images");
+        return;
+    }
     const std::string data_help =
         "phantom:DIR | mias:DIR | cbis-ddsm-mass:DIR | manifest:FILE.csv";
     app.add_option("--data", o.data, data_help)->required(offer != Offer::heatmap);

@@ -43,7 +43,8 @@ struct Options {
     int accumulate = 1;
 
     // evaluation
-    std::vector<std::string> checkpoints;
+    std::vector<std::string> checkpoints;  ///< or, for `auc`, files of scores
+    std::vector<std::string> against;
     std::string checkpoint;  ///< where one is asked for
     std::string split = "test";
     bool tta = false;
@@ -53,8 +54,9 @@ struct Options {
     ImageSize image_size() const;
 };
 
-/// What a program offers besides --data, --size, --batch, --precision, --seed, --workers, --help and --version.
-enum class Offer : unsigned { patch_training = 1, whole_training = 2, evaluation = 4, heatmap = 8 };
+/// What a program offers besides --seed, --help and --version and, unless it only reads scores, --data, --size, --batch,
+/// --precision and --workers.
+enum class Offer { patch_training, whole_training, evaluation, heatmap, scores };
 
 /// Reads the command line over `options`, runs `body` and turns what went wrong into a sentence on standard error and an
 /// exit code: 0 done; 2 for whatever a user can mend (options, data, files, memory); 128 + signal when interrupted.

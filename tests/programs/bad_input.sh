@@ -49,6 +49,7 @@ refused "a loss that is not finite" "not finite|no longer finite" "${train[@]}" 
 # The set without its malignant rows; every patient keeps a split.
 grep -v ',malignant,' "$work/ph/manifest.csv" > "$work/ph/one.csv"
 refused "one class only" "both classes" "$programs/evaluate" --data manifest:"$work/ph/one.csv" "$work/w/best.safetensors" --out "$work/one"
+refused "scores counted twice" "as well" "$programs/auc" "$work/e/scores.csv" "$work/e/scores.csv"
 refused "no space left" "space|full|written" bash -c "ulimit -f 2000; trap '' XFSZ; exec \"\$0\" \"\$@\"" "${train[@]}" --data "$data" --out "$work/full"
 
 # Ctrl-C ends the step, saves, exits 130; --resume ends with the same bits as a run that was never stopped.
