@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
 done
 [ "$install" = no ] || bash examples/install.sh
 cmake -S . -B build-demo -G Ninja -DHOLON_TESTS=OFF -DHOLON_BENCH=OFF > /dev/null
-cmake --build build-demo
+cmake --build build-demo --target phantom train_patch train_whole evaluate heatmap
 programs=build-demo/examples
 precision=fp32
 grep -q avx512_bf16 /proc/cpuinfo 2>/dev/null && precision=bf16

@@ -1,5 +1,5 @@
 # CLI11, for command lines.
 find_package(CLI11 CONFIG QUIET)
 if(NOT TARGET CLI11::CLI11)
-  message(FATAL_ERROR "CLI11 was not found. On Debian or Ubuntu: apt install libcli11-dev.")
+  holon_fetch(CLI11 CLIUtils/CLI11 6c7b07a878ad834957b98d0f9ce1dbe0cb204fc9 libcli11-dev)  # v2.4.2
 endif()

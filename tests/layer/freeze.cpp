@@ -40,7 +40,7 @@ TEST_CASE("freeze and unfreeze by name, by prefix, by top n", "[layer]") {
     unfreeze_top(net, 3, Statistics::fixed);  // fc, downsample.1, downsample.0
     CHECK(count_parameters(net, true) == 3 * 1024 + 3 + 2 * 1024 + 512 * 1024);
     CHECK_THROWS_WITH(freeze(net, "layer9", Statistics::fixed),
-                      Catch::Matchers::Contains("layer9") && Catch::Matchers::Contains("conv1, bn1, layer1"));
+                      ContainsText("layer9") && ContainsText("conv1, bn1, layer1"));
     CHECK_THROWS_AS(unfreeze_top(net, 1000, Statistics::fixed), ShapeError);
     CHECK_FALSE(under("layer40.0", "layer4"));
 }

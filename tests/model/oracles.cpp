@@ -84,8 +84,8 @@ TEST_CASE("A1 any size that leaves a position, and a sentence for one that does 
     auto net = whole("resnet14", "16x1,8x1");
     for (const Shape s : {Shape{1, 256, 192, 3}, Shape{2, 131, 207, 3}, Shape{1, 97, 97, 3}})
         CHECK(net(image(s), Mode::evaluate).shape() == Shape{s.n, 1, 1, 2});
-    CHECK_THROWS_WITH(net(image({1, 31, 64, 3}), Mode::evaluate), Catch::Matchers::Contains("smaller than 32x32"));
-    CHECK_THROWS_WITH(net(image({1, 64, 64, 3}), Mode::evaluate), Catch::Matchers::Contains("larger"));
+    CHECK_THROWS_WITH(net(image({1, 31, 64, 3}), Mode::evaluate), ContainsText("smaller than 32x32"));
+    CHECK_THROWS_WITH(net(image({1, 64, 64, 3}), Mode::evaluate), ContainsText("larger"));
 }
 
 TEST_CASE("A2 parameter counts, exactly", "[model]") {
@@ -300,5 +300,5 @@ TEST_CASE("A19 eight images are learned by heart, on a trunk that stays bit-iden
 TEST_CASE("tops that cannot be read are refused with the place", "[model]") {
     for (const char* bad : {"", "256", "256x", "x1", "[1-2]x1", "[1-2-3", "256x1,", "256x0", "-5x1", "256x1;128x1", "99999999999x1"})
         CHECK_THROWS_AS(parse_top(bad), DataError);
-    CHECK_THROWS_WITH(parse_top("256x1,foo"), Catch::Matchers::Contains("foo"));
+    CHECK_THROWS_WITH(parse_top("256x1,foo"), ContainsText("foo"));
 }

@@ -33,19 +33,18 @@ TEST_CASE("score files that are refused, with file and line", "[pipeline]") {
         scratch::put(a, text);
         return refusal([&] { read_scores({a}); });
     };
-    using Catch::Contains;
-    CHECK_THAT(said("image,patient,score\nx,P,1\n"), Contains("label"));
-    CHECK_THAT(said(header + "x,P,2,0.5\n"), Contains("a.csv line 2") && Contains("0 or 1"));
-    CHECK_THAT(said(header + "x,P,1,0.5\ny,P,1,nan\n"), Contains("a.csv line 3") && Contains("nan"));
-    CHECK_THAT(said(header + "x,P,1,0.5q\n"), Contains("0.5q"));
-    CHECK_THAT(said(header + "x.png,P,1,0.5\nf/x.png,P,1,0.5\n"), Contains("line 3") && Contains("line 2 as well"));
+    CHECK_THAT(said("image,patient,score\nx,P,1\n"), ContainsText("label"));
+    CHECK_THAT(said(header + "x,P,2,0.5\n"), ContainsText("a.csv line 2") && ContainsText("0 or 1"));
+    CHECK_THAT(said(header + "x,P,1,0.5\ny,P,1,nan\n"), ContainsText("a.csv line 3") && ContainsText("nan"));
+    CHECK_THAT(said(header + "x,P,1,0.5q\n"), ContainsText("0.5q"));
+    CHECK_THAT(said(header + "x.png,P,1,0.5\nf/x.png,P,1,0.5\n"), ContainsText("line 3") && ContainsText("line 2 as well"));
     scratch::put(a, header + "x,P,1,0.5\ny,P,0,0.5\n");
     const Scores first = read_scores({a});
     const auto unmatched = [&](const std::string& text) {
         scratch::put(b, text);
         return refusal([&] { in_order_of(first, read_scores({b})); });
     };
-    CHECK_THAT(unmatched(header + "x,P,1,0.5\n"), Contains("y is scored by the first"));
-    CHECK_THAT(unmatched(header + "x,P,1,0.5\ny,P,1,0.5\n"), Contains("label"));
-    CHECK_THAT(unmatched(header + "x,P,1,0.5\ny,P,0,0.5\nz,P,0,0.5\n"), Contains("same images"));
+    CHECK_THAT(unmatched(header + "x,P,1,0.5\n"), ContainsText("y is scored by the first"));
+    CHECK_THAT(unmatched(header + "x,P,1,0.5\ny,P,1,0.5\n"), ContainsText("label"));
+    CHECK_THAT(unmatched(header + "x,P,1,0.5\ny,P,0,0.5\nz,P,0,0.5\n"), ContainsText("same images"));
 }

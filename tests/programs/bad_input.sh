@@ -30,6 +30,9 @@ whole=("$programs/train_whole" --size 128x128 --top 8x1,4x1 --batch 4 --epochs 1
 "$programs/evaluate" --data "$data" "$work/w/best.safetensors" --out "$work/e" | tail -n 1 | grep -qE '^AUC [0-9.e-]+ \[[0-9.e-]+, [0-9.e-]+\] n=8 positive=4$' ||
     { echo "FAILED: evaluate's last line"; failures=$((failures + 1)); }
 
+"$programs/train_whole" --size 131x117 --top 8x1,4x1 --batch 3 --epochs 1,0 --data "$data" --weights "$work/p/best.safetensors" --out "$work/odd" > /dev/null 2>&1 ||
+    { echo "FAILED: images of odd sizes"; failures=$((failures + 1)); }
+
 refused "unknown scheme" "phantom:DIR" "${train[@]}" --data nonsense:x --out "$work/x"
 refused "missing folder" "nowhere" "${train[@]}" --data phantom:"$work/nowhere" --out "$work/x"
 refused "batch larger than the set" "larger than" "${train[@]}" --data "$data" --out "$work/x" --batch 5000
