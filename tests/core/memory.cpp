@@ -42,13 +42,13 @@ TEST_CASE("20,000 random allocations and releases: blocks never overlap, every b
             // Both arenas: from one byte to 2 MiB, small ones more often.
             const std::size_t bytes = 1 + random.below(std::uint64_t(1) << (1 + random.below(21)));
             live.push_back(taken(memory, bytes, (unsigned char)(i)));
-            wrong += std::uintptr_t(live.back().at) % Arena::alignment != 0;
-            sum += Arena::rounded(bytes), most = std::max(most, sum);
+            wrong += std::uintptr_t(live.back().at) % Blocks::alignment != 0;
+            sum += Blocks::rounded(bytes), most = std::max(most, sum);
         } else {
             const std::size_t k = random.below(live.size());
             wrong += !intact(live[k]);
             memory.release(live[k].at, live[k].bytes);
-            sum -= Arena::rounded(live[k].bytes);
+            sum -= Blocks::rounded(live[k].bytes);
             live[k] = live.back();
             live.pop_back();
         }
@@ -105,6 +105,35 @@ TEST_CASE("past the limit nothing is given, and the sentence has the bytes", "[c
     CHECK(memory.use().reserved == 4 * mib);
     memory.release(a, 3 * mib);
     memory.release(b, mib);
+}
+
+TEST_CASE("imagined memory counts as real memory does, whatever is asked for", "[core]") {
+    Memory real;
+    ImaginedMemory imagined;
+    Random random(8);
+    std::vector<std::array<void*, 2>> live;
+    std::vector<std::size_t> bytes;
+    int wrong = 0;
+    for (int i = 0; i < 5000; ++i) {
+        if (live.size() < 10 || random.below(2)) {
+            bytes.push_back(1 + random.below(std::uint64_t(1) << (1 + random.below(22))));
+            live.push_back({real.allocate(bytes.back()), imagined.allocate(bytes.back())});
+            wrong += !live.back()[0] || !live.back()[1];
+        } else {
+            const std::size_t k = random.below(live.size());
+            real.release(live[k][0], bytes[k]);
+            imagined.release(live[k][1], bytes[k]);
+            live.erase(live.begin() + std::ptrdiff_t(k));
+            bytes.erase(bytes.begin() + std::ptrdiff_t(k));
+        }
+        const MemoryUse a = real.use(), b = imagined.use();
+        wrong += a.current != b.current || a.reserved != b.reserved || a.peak_reserved != b.peak_reserved || a.growths != b.growths;
+    }
+    CHECK(wrong == 0);
+    for (std::size_t k = 0; k < live.size(); ++k) {
+        real.release(live[k][0], bytes[k]);
+        imagined.release(live[k][1], bytes[k]);
+    }
 }
 
 TEST_CASE("threads allocate from one memory", "[core]") {

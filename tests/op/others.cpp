@@ -124,11 +124,11 @@ TEST_CASE("cross-entropy is the weighted mean of -log share, and its slope is sh
     const auto share = op::softmax(context, x);
     double by_hand = 0;
     for (int i = 0; i < 4; ++i) by_hand -= double(weights[std::size_t(i)]) * std::log(share.data()[i * 3 + labels[std::size_t(i)]]) / 4;
-    CHECK(std::abs(op::cross_entropy(context, x, labels, weights) - by_hand) < 1e-12);
+    CHECK(std::abs(op::cross_entropy(context, x, labels, weights).elements()[0] - by_hand) < 1e-12);
     const std::vector<int> wrong{0, 2, 3, 1};
     CHECK_THROWS_WITH(op::cross_entropy(context, x, wrong, {}), ContainsText("label 3 at 2"));
     // Scores of any size keep it finite.
-    CHECK(std::isfinite(op::cross_entropy(context, full<float>({1, 1, 1, 2}, 3e38f), std::vector<int>{0}, {})));
+    CHECK(std::isfinite(op::cross_entropy(context, full<float>({1, 1, 1, 2}, 3e38f), std::vector<int>{0}, {}).elements()[0]));
 }
 
 TEST_CASE("dropout drops its share, scales the rest, and draws the same mask for any number of threads", "[op]") {

@@ -26,7 +26,7 @@ TEST_CASE("a copy shares, a clone does not, and the last one gives the memory ba
         a.data()[5] = -1;
         CHECK(std::as_const(shared).data()[5] == -1);
         CHECK(std::as_const(apart).data()[5] == 5);
-        CHECK(context.memory().use().current == 2 * Arena::rounded(24 * sizeof(float)));
+        CHECK(context.memory().use().current == 2 * Blocks::rounded(24 * sizeof(float)));
         CHECK(&apart.context() == &context);
     }
     CHECK(context.memory().use().current == 0);

@@ -18,7 +18,7 @@ concept Device = std::same_as<D, Cpu> || std::same_as<D, Gpu> || std::same_as<D,
 /// Elements flow on their devices: double is the oracle and runs on the CPU alone; half needs a GPU (or its plan).
 /// Bytes (the places of maxima) live anywhere.
 template <class T, class D>
-concept Runs = (Element<T> || std::same_as<T, std::uint8_t>)&&Device<D> && !(std::same_as<T, double> && !std::same_as<D, Cpu>) &&
-               !(std::same_as<T, half> && std::same_as<D, Cpu>);
+concept Runs = (Element<T> || std::same_as<T, std::uint8_t>)&&Device<D> &&
+               !(std::same_as<T, double> && !std::same_as<D, Cpu>)&&!(std::same_as<T, half> && std::same_as<D, Cpu>);
 
 }  // namespace holon

@@ -55,15 +55,14 @@ struct half {
 };
 
 template <class T>
-concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bfloat16> || std::same_as<T, half>;
+concept Element =
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bfloat16> || std::same_as<T, half>;
 
 /// What parameters, moments and statistics are kept in, and what sums run in: float, or double for double.
-template <Element T>
-using Accumulate = std::conditional_t<std::same_as<T, double>, double, float>;
+template <Element T> using Accumulate = std::conditional_t<std::same_as<T, double>, double, float>;
 
 /// The name in messages and run headers; the command line's `--precision` says fp32 for float32 and bf16 for bfloat16.
-template <Element T>
-constexpr std::string_view element_name() {
+template <Element T> constexpr std::string_view element_name() {
     if constexpr (std::same_as<T, float>) return "float32";
     if constexpr (std::same_as<T, double>) return "float64";
     if constexpr (std::same_as<T, bfloat16>) return "bfloat16";

@@ -8,8 +8,7 @@
 namespace holon {
 
 /// Joins the pieces by `operator<<`.
-template <class... Pieces>
-std::string text(const Pieces&... pieces) {
+template <class... Pieces> std::string text(const Pieces&... pieces) {
     std::ostringstream out;
     (out << ... << pieces);
     return out.str();
@@ -82,9 +81,9 @@ template <class E, class... Pieces>
 }  // namespace detail
 
 /// Throws `E` with the joined pieces unless the condition holds.
-template <class E = ShapeError, class... Pieces>
-void expects(Holds condition, const Pieces&... pieces) {
-    if (!condition.value) [[unlikely]] detail::fail<E>(condition, pieces...);
+template <class E = ShapeError, class... Pieces> void expects(Holds condition, const Pieces&... pieces) {
+    if (!condition.value) [[unlikely]]
+        detail::fail<E>(condition, pieces...);
 }
 
 }  // namespace holon

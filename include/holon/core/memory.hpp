@@ -13,8 +13,8 @@
 
 namespace holon {
 
-/// Bytes, all of them. `reserved` is what the process holds for us, gaps between blocks included; the operating system's
-/// own high-water mark (VmHWM) follows `peak_reserved`.
+/// Bytes, all of them. `reserved` is what the process holds for us, gaps between blocks included; the operating
+/// system's own high-water mark (VmHWM) follows `peak_reserved`.
 struct MemoryUse {
     std::size_t current = 0;        ///< in live blocks
     std::size_t peak = 0;           ///< the most `current` has been
@@ -23,19 +23,19 @@ struct MemoryUse {
     std::size_t growths = 0;        ///< how often memory new to the process was asked for
 };
 
-/// The allocator of one device context, for any number of threads.
-class Memory {
+/// The allocator of a device context over two arenas, for any number of threads.
+template <class Space> class ArenaMemory {
  public:
     static constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
 
-    Memory() : small_(std::size_t(1) << 36), large_(reserve()) {}
+    ArenaMemory() : small_(std::size_t(1) << 36), large_(reserve()) {}
 
     /// At least `bytes` bytes, aligned to 64. Throws `OutOfMemory` past the limit or when the system has no more.
     void* allocate(std::size_t bytes) {
         const std::lock_guard lock(mutex_);
-        const std::size_t rounded = Arena::rounded(bytes);
-        Arena& arena = rounded < threshold ? small_ : large_;
-        Arena& other = rounded < threshold ? large_ : small_;
+        const std::size_t rounded = Blocks::rounded(bytes);
+        Space& arena = rounded < threshold ? small_ : large_;
+        Space& other = rounded < threshold ? large_ : small_;
         const std::size_t after = arena.top_after(rounded) + other.top();
         void* block = after > limit_ ? nullptr : arena.take(rounded);
         if (!block) {
@@ -54,7 +54,7 @@ class Memory {
 
     void release(void* block, std::size_t bytes) noexcept {
         const std::lock_guard lock(mutex_);
-        const std::size_t rounded = Arena::rounded(bytes);
+        const std::size_t rounded = Blocks::rounded(bytes);
         (rounded < threshold ? small_ : large_).give(block);
         use_.current -= rounded;
     }
@@ -95,14 +95,15 @@ class Memory {
         sysinfo(&info);
         return std::max<std::size_t>(std::size_t(1) << 36, 2 * std::size_t(info.totalram) * info.mem_unit);
     }
-    static std::string running() {
-        return Scope::current().empty() ? std::string() : text(" in ", Scope::current());
-    }
+    static std::string running() { return Scope::current().empty() ? std::string() : text(" in ", Scope::current()); }
 
     mutable std::mutex mutex_;
-    Arena small_, large_;
+    Space small_, large_;
     MemoryUse use_;
     std::size_t limit_ = no_limit;
 };
+
+using Memory = ArenaMemory<Arena>;
+using ImaginedMemory = ArenaMemory<ImaginedArena>;
 
 }  // namespace holon

@@ -21,7 +21,8 @@ inline std::array<std::uint32_t, 4> philox(std::uint64_t key, std::uint64_t coun
     return {c0, c1, c2, c3};
 }
 
-/// A sequence of draws: key and stream choose it, `position` is the next counter. Save the three numbers and it goes on.
+/// A sequence of draws: key and stream choose it, `position` is the next counter. Save the three numbers and it goes
+/// on.
 class Random {
  public:
     explicit Random(std::uint64_t seed = 0, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}

@@ -1,4 +1,5 @@
-// core/shape.hpp: four extents. One layout everywhere: images are n, h, w, c; filters are k, r, s, c in the same places.
+// core/shape.hpp: four extents. One layout everywhere: images are n, h, w, c; filters are k, r, s, c in the same
+// places.
 #pragma once
 #include <compare>
 #include <cstddef>

@@ -52,8 +52,8 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
 
     { softmax(context, x) } -> std::same_as<Tensor<T, D>>;
     softmax_backward(context, x, x, dx, mode);
-    { cross_entropy(context, p, labels, weights) } -> std::same_as<double>;
-    cross_entropy_backward(context, p, labels, weights, 1.0, dp, mode);
+    { cross_entropy(context, p, labels, weights) } -> std::same_as<Tensor<A, D>>;
+    cross_entropy_backward(context, p, labels, weights, p, dp, mode);
 
     { dropout(context, x, mask) } -> std::same_as<Tensor<T, D>>;
     dropout_backward(context, x, mask, dx, mode);

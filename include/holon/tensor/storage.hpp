@@ -10,15 +10,12 @@
 namespace holon {
 
 template <Device D>
-class Storage;
-
-template <>
-class Storage<Cpu> {
+class Storage {
  public:
-    Storage(Context<Cpu>& context, std::size_t bytes)
+    Storage(Context<D>& context, std::size_t bytes)
         : context_(context), bytes_(bytes), data_(bytes ? context.memory().allocate(bytes) : nullptr) {}
     /// Over somebody else's memory, which `owner` keeps alive.
-    Storage(Context<Cpu>& context, void* data, std::size_t bytes, std::shared_ptr<void> owner)
+    Storage(Context<D>& context, void* data, std::size_t bytes, std::shared_ptr<void> owner)
         : context_(context), bytes_(bytes), data_(data), owner_(std::move(owner)), borrowed_(true) {}
     ~Storage() {
         if (data_ && !borrowed_) context_.memory().release(data_, bytes_);
@@ -26,7 +23,7 @@ class Storage<Cpu> {
     Storage(const Storage&) = delete;
     Storage& operator=(const Storage&) = delete;
 
-    Context<Cpu>& context() const { return context_; }
+    Context<D>& context() const { return context_; }
     void* data() const { return data_; }
     std::size_t bytes() const { return bytes_; }
 
@@ -42,7 +39,7 @@ class Storage<Cpu> {
     std::vector<Derived>& derived() { return derived_; }
 
  private:
-    Context<Cpu>& context_;
+    Context<D>& context_;
     std::size_t bytes_;
     void* data_;
     std::shared_ptr<void> owner_;

@@ -34,13 +34,6 @@ inline Taps taps(const Warp& warp, bool bilinear, std::int64_t row, std::int64_t
             4};
 }
 
-inline void expects_warp(const Shape& x, std::span<const Warp> warps, const WarpOptions& o) {
-    expects(o.channels >= 1 && o.channels <= 3, "affine_warp: ", o.channels, " channels asked for; 1 to 3 are possible");
-    expects(x.c == 1 || x.c == o.channels, "affine_warp: image ", x, " has neither 1 nor ", o.channels, " channels");
-    expects(std::int64_t(warps.size()) == x.n, "affine_warp: ", warps.size(), " warps for ", x.n, " images");
-    expects(x.h > 0 && x.w > 0, "affine_warp: no pixels in ", x);
-}
-
 /// Samples one image into `plane` (h x w x channels, not flipped) and returns least and largest value.
 template <Element T>
 std::pair<Accumulate<T>, Accumulate<T>> sample(const T* from, const Shape& s, const Warp& warp, const WarpOptions& o,
@@ -71,7 +64,7 @@ Tensor<T, Cpu> affine_warp(Context<Cpu>& context, const Tensor<T, Cpu>& x, std::
                            const WarpOptions& o) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
-    cpu::expects_warp(s, warps, o);
+    expects_warp(s, warps, o);
     Tensor<T, Cpu> y({s.n, s.h, s.w, o.channels}, context);
     const T* from = x.data();
     T* to = y.data();
@@ -104,10 +97,8 @@ void affine_warp_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T
                           const WarpOptions& o, Tensor<T, Cpu>& dx, Gradient mode) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
-    cpu::expects_warp(s, warps, o);
-    cpu::expects_same("affine_warp_backward", x, dx);
-    expects(dy.shape() == Shape({s.n, s.h, s.w, o.channels}), "affine_warp_backward: gradient ", dy.shape(),
-            " for an image ", s);
+    expects_warp(s, warps, o);
+    expects_warp_gradient(s, dy.shape(), dx.shape(), o);
     const T *from = x.data(), *upstream = dy.data();
     T* to = dx.data();
     cpu::split(s.n, std::min<int>(cpu::threads_for(s.size()), int(s.n)), [&](std::int64_t begin, std::int64_t end, int) {

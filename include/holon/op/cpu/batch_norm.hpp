@@ -39,12 +39,6 @@ void two_sums(std::int64_t rows, std::int64_t channels, std::vector<double>& fir
         }
 }
 
-template <class A>
-void expects_channels(const char* op, const Shape& x, const Tensor<A, Cpu>& vector) {
-    expects(vector.shape() == vector_shape(x.c), op, ": image ", x, " against a vector ", vector.shape(), "; 1x1x1x", x.c,
-            " is needed");
-}
-
 }  // namespace cpu
 
 /// out_k = sum over n, h, w of dy, the gradient of a bias. out is 1x1x1xc.
@@ -52,7 +46,7 @@ template <Element T>
 void channel_sum(Context<Cpu>&, const Tensor<T, Cpu>& dy, Tensor<Accumulate<T>, Cpu>& out, Gradient mode) {
     using A = Accumulate<T>;
     const Shape s = dy.shape();
-    cpu::expects_channels("channel_sum", s, out);
+    expects_channels("channel_sum", s, out);
     std::vector<double> sum, unused;
     const T* from = dy.data();
     cpu::two_sums<A>(s.rows(), s.c, sum, unused, [&](std::int64_t r, A* a, A*) {
@@ -121,7 +115,7 @@ Tensor<A, Cpu> inverse_deviation(Context<Cpu>& context, const Tensor<A, Cpu>& va
 template <Element A>
 void running_update(Context<Cpu>&, const Tensor<A, Cpu>& batch, Tensor<A, Cpu>& running, double momentum,
                     double correction) {
-    cpu::expects_same("running_update", batch, running);
+    expects_same("running_update", batch, running);
     const A* from = batch.data();
     A* to = running.data();
     for (std::int64_t k = 0; k < batch.size(); ++k)
@@ -134,9 +128,7 @@ Tensor<T, Cpu> batch_norm(Context<Cpu>& context, const Tensor<T, Cpu>& x, const 
                           const Normalization<Accumulate<T>, Cpu>& normal, bool relu) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
-    for (const auto* vector : {&normal.mean, &normal.inverse_deviation, &normal.weight, &normal.bias})
-        cpu::expects_channels("batch_norm", s, *vector);
-    if (residual) cpu::expects_same("batch_norm (residual)", x, *residual);
+    expects_batch_norm("batch_norm", x, residual, normal);
     Tensor<T, Cpu> y(s, context);
     std::vector<A> slope(std::size_t(s.c));
     for (std::size_t k = 0; k < slope.size(); ++k)
@@ -180,10 +172,8 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T,
                          BatchNormGradients<T, Cpu> wanted) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
-    cpu::expects_same("batch_norm_backward", x, dy);
-    if (y) cpu::expects_same("batch_norm_backward", x, *y);
-    if (wanted.x) cpu::expects_same("batch_norm_backward", x, *wanted.x);
-    if (wanted.residual) cpu::expects_same("batch_norm_backward", x, *wanted.residual);
+    expects_batch_norm("batch_norm_backward", x, y, normal);
+    expects_batch_norm_gradients(x, y, dy, wanted);
     const std::size_t c = std::size_t(s.c);
     const A *mean = normal.mean.data(), *deviation = normal.inverse_deviation.data(), *weight = normal.weight.data(),
             *bias = normal.bias.data();
@@ -214,12 +204,10 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T,
         }
         for (std::size_t k = 0; k < c; ++k) product[k] *= double(deviation[k]);
         if (wanted.weight) {
-            cpu::expects_channels("batch_norm_backward", s, *wanted.weight);
             A* to = wanted.weight->data();
             for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(product[k]), wanted.to_weight == Gradient::add);
         }
         if (wanted.bias) {
-            cpu::expects_channels("batch_norm_backward", s, *wanted.bias);
             A* to = wanted.bias->data();
             for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(sum[k]), wanted.to_bias == Gradient::add);
         }

@@ -110,10 +110,6 @@ inline Bytes formed_filter(Context<Cpu>& context, Engine& engine, const Prepared
     return form;
 }
 
-inline void expects_filter(const char* op, const Shape& filter, const Conv2dOptions& o) {
-    expects(filter == filter_shape(o), op, ": filter ", filter, " does not fit its options, which say ", filter_shape(o));
-}
-
 }  // namespace cpu
 
 /// Which of oneDNN's implementations computes a direction of this convolution, e.g. "brgconv:avx512_core".
@@ -128,10 +124,7 @@ std::string conv2d_implementation(Context<Cpu>& context, const Shape& x, const C
 template <Element T>
 Tensor<T, Cpu> conv2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<Accumulate<T>, Cpu>& filter,
                       const Tensor<Accumulate<T>, Cpu>* bias, const Conv2dOptions& o) {
-    const Shape ys = conv2d_shape(x.shape(), o);
-    cpu::expects_filter("conv2d", filter.shape(), o);
-    if (bias)
-        expects(bias->shape() == vector_shape(o.out), "conv2d: bias ", bias->shape(), " for ", o.out, " channels out");
+    const Shape ys = expects_conv2d(x.shape(), filter, bias, o);
     Tensor<T, Cpu> y(ys, context);
     if (ys.size() == 0) return y;
     if constexpr (std::same_as<T, double>) {
@@ -159,9 +152,7 @@ template <Element T>
 void conv2d_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, const Tensor<Accumulate<T>, Cpu>& filter,
                            const Conv2dOptions& o, Tensor<T, Cpu>& dx, Gradient mode) {
     const Shape xs = dx.shape();
-    expects(dy.shape() == conv2d_shape(xs, o), "conv2d_backward_input: gradient ", dy.shape(), " for an image ", xs, "; ",
-            conv2d_shape(xs, o), " is needed");
-    cpu::expects_filter("conv2d_backward_input", filter.shape(), o);
+    expects_conv2d_gradient("conv2d_backward_input", xs, dy.shape(), filter.shape(), o);
     if (dx.size() == 0) return;
     if constexpr (std::same_as<T, double>) {
         double* to = dx.data();
@@ -189,9 +180,7 @@ void conv2d_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, cons
 template <Element T>
 void conv2d_backward_filter(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& dy,
                             const Conv2dOptions& o, Tensor<Accumulate<T>, Cpu>& dfilter, Gradient mode) {
-    expects(dy.shape() == conv2d_shape(x.shape(), o), "conv2d_backward_filter: gradient ", dy.shape(), " for an image ",
-            x.shape(), "; ", conv2d_shape(x.shape(), o), " is needed");
-    cpu::expects_filter("conv2d_backward_filter", dfilter.shape(), o);
+    expects_conv2d_gradient("conv2d_backward_filter", x.shape(), dy.shape(), dfilter.shape(), o);
     if constexpr (std::same_as<T, double>) {
         double* to = dfilter.data();
         if (mode == Gradient::assign) std::fill_n(to, dfilter.size(), 0.0);

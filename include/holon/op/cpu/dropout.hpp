@@ -10,7 +10,7 @@ namespace cpu {
 template <Element T>
 void masked_copy(const T* from, T* to, std::int64_t count, const DropoutMask& mask, bool add) {
     using A = Accumulate<T>;
-    expects(mask.rate >= 0 && mask.rate < 1, "dropout: rate ", mask.rate, " is not in [0, 1)");
+    expects_rate(mask);
     const std::uint64_t bar = std::uint64_t(mask.rate * 0x1p32);
     const A keep = A(1.0 / (1.0 - mask.rate));
     split((count + 3) / 4, threads_for(count), [&](std::int64_t begin, std::int64_t end, int) {
@@ -34,7 +34,7 @@ Tensor<T, Cpu> dropout(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Dro
 template <Element T>
 void dropout_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const DropoutMask& mask, Tensor<T, Cpu>& dx,
                       Gradient mode) {
-    cpu::expects_same("dropout_backward", dy, dx);
+    expects_same("dropout_backward", dy, dx);
     cpu::masked_copy(dy.data(), dx.data(), dy.size(), mask, mode == Gradient::add);
 }
 

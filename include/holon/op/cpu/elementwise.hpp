@@ -21,8 +21,8 @@ Tensor<T, Cpu> relu(Context<Cpu>& context, const Tensor<T, Cpu>& x) {
 /// dx = dy where y > 0, else 0.
 template <Element T>
 void relu_backward(Context<Cpu>&, const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& dy, Tensor<T, Cpu>& dx, Gradient mode) {
-    cpu::expects_same("relu_backward", y, dy);
-    cpu::expects_same("relu_backward", y, dx);
+    expects_same("relu_backward", y, dy);
+    expects_same("relu_backward", y, dx);
     const T *at = y.data(), *from = dy.data();
     T* to = dx.data();
     if (mode == Gradient::add)
@@ -34,7 +34,7 @@ void relu_backward(Context<Cpu>&, const Tensor<T, Cpu>& y, const Tensor<T, Cpu>&
 /// a + b, of equal shapes.
 template <Element T>
 Tensor<T, Cpu> add(Context<Cpu>& context, const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b) {
-    cpu::expects_same("add", a, b);
+    expects_same("add", a, b);
     Tensor<T, Cpu> y(a.shape(), context);
     const T *left = a.data(), *right = b.data();
     T* to = y.data();
@@ -45,7 +45,7 @@ Tensor<T, Cpu> add(Context<Cpu>& context, const Tensor<T, Cpu>& a, const Tensor<
 /// into += from.
 template <Element T>
 void accumulate(Context<Cpu>&, const Tensor<T, Cpu>& from, Tensor<T, Cpu>& into) {
-    cpu::expects_same("accumulate", from, into);
+    expects_same("accumulate", from, into);
     const T* source = from.data();
     T* to = into.data();
     cpu::each(from.size(), [=](std::int64_t i) { cpu::put(to[i], cpu::widen(source[i]), true); });

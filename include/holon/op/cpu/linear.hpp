@@ -51,11 +51,6 @@ void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, b
     }
 }
 
-inline void expects_matrix(const char* op, const Shape& x, const Shape& weight) {
-    expects(weight.h == 1 && weight.w == 1 && weight.c == x.c, op, ": image ", x, " against the matrix ", weight,
-            "; out x 1 x 1 x ", x.c, " is needed");
-}
-
 }  // namespace cpu
 
 /// y (n, h, w, out) = W x + bias at every position; W is (out, 1, 1, in), `bias` (1, 1, 1, out) or null.
@@ -64,7 +59,7 @@ Tensor<T, Cpu> linear(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tens
                       const Tensor<Accumulate<T>, Cpu>* bias) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
-    cpu::expects_matrix("linear", s, weight.shape());
+    expects_matrix("linear", s, weight.shape());
     const std::int64_t out = weight.shape().n;
     if (bias) expects(bias->shape() == vector_shape(out), "linear: bias ", bias->shape(), " for ", out, " outputs");
     Tensor<A, Cpu> y({s.n, s.h, s.w, out}, context);
@@ -84,9 +79,7 @@ template <Element T>
 void linear_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, const Tensor<Accumulate<T>, Cpu>& weight,
                            Tensor<T, Cpu>& dx, Gradient mode) {
     const Shape s = dx.shape();
-    cpu::expects_matrix("linear_backward_input", s, weight.shape());
-    expects(dy.shape() == Shape({s.n, s.h, s.w, weight.shape().n}), "linear_backward_input: gradient ", dy.shape(),
-            " for an image ", s, " and the matrix ", weight.shape());
+    expects_linear_gradient("linear_backward_input", s, dy.shape(), weight.shape());
     Tensor<Accumulate<T>, Cpu> share(s, context);
     const Tensor<T, Cpu> matrix = cast<T>(weight);
     if (share.size())
@@ -102,9 +95,7 @@ template <Element T>
 void linear_backward_weight(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& dy,
                             Tensor<Accumulate<T>, Cpu>& dweight, Gradient mode) {
     const Shape s = x.shape(), w = dweight.shape();
-    cpu::expects_matrix("linear_backward_weight", s, w);
-    expects(dy.shape() == Shape({s.n, s.h, s.w, w.n}), "linear_backward_weight: gradient ", dy.shape(), " for an image ", s,
-            " and the matrix ", w);
+    expects_linear_gradient("linear_backward_weight", s, dy.shape(), w);
     Tensor<Accumulate<T>, Cpu> share = mode == Gradient::add ? Tensor<Accumulate<T>, Cpu>(w, context) : dweight;
     cpu::product<T>(context, dy.data(), true, x.data(), false, share.data(), w.n, w.c, s.rows());
     if (mode == Gradient::add) accumulate(context, share, dweight);

@@ -8,6 +8,7 @@
 #include <omp.h>
 #endif
 
+#include <holon/op/check.hpp>
 #include <holon/tensor/make.hpp>
 
 namespace holon::op::cpu {
@@ -57,11 +58,6 @@ void each(std::int64_t count, const F& f) {
 #pragma omp simd
         for (std::int64_t i = begin; i < end; ++i) f(i);
     });
-}
-
-template <Element T>
-void expects_same(const char* op, const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b) {
-    expects(a.shape() == b.shape(), op, ": shapes differ: ", a.shape(), " against ", b.shape());
 }
 
 }  // namespace holon::op::cpu

@@ -11,14 +11,12 @@ namespace holon::op {
 /// One Adam step for every operand; the formula stands at `AdamStep`.
 template <Element A>
 void adam(Context<Cpu>&, std::span<const AdamOperand<A, Cpu>> operands, const AdamStep& o) {
-    expects(o.step >= 1, "adam: steps count from 1, not ", o.step);
+    expects_step(o);
     const A b1 = A(o.beta1), b2 = A(o.beta2), rest1 = A(1 - o.beta1), rest2 = A(1 - o.beta2), epsilon = A(o.epsilon);
     const double corrected1 = 1 - std::pow(o.beta1, double(o.step));
     const A root = A(1 / std::sqrt(1 - std::pow(o.beta2, double(o.step))));
     for (const auto& p : operands) {
-        cpu::expects_same("adam", *p.gradient, *p.value);
-        cpu::expects_same("adam", *p.first, *p.value);
-        cpu::expects_same("adam", *p.second, *p.value);
+        expects_operand(p);
         const A* g = p.gradient->data();
         A *w = p.value->data(), *m = p.first->data(), *v = p.second->data();
         const A rate = A(p.rate / corrected1), coupled = A(p.coupled), shrink = A(1 - p.rate * p.decoupled);
@@ -37,9 +35,7 @@ template <Element A>
 void sgd(Context<Cpu>&, std::span<const SgdOperand<A, Cpu>> operands, const SgdStep& o) {
     const A momentum = A(o.momentum);
     for (const auto& p : operands) {
-        cpu::expects_same("sgd", *p.gradient, *p.value);
-        expects(p.velocity || o.momentum == 0, "sgd: momentum ", o.momentum, " needs a velocity");
-        if (p.velocity) cpu::expects_same("sgd", *p.velocity, *p.value);
+        expects_operand(p, o.momentum);
         const A* g = p.gradient->data();
         A *w = p.value->data(), *v = p.velocity ? p.velocity->data() : nullptr;
         const A rate = A(p.rate), coupled = A(p.coupled), shrink = A(1 - p.rate * p.decoupled);

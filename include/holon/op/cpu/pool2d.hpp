@@ -26,11 +26,6 @@ void positions_of(const Shape& s, const Body& body) {
     });
 }
 
-inline void expects_pooled(const char* op, const Shape& x, const Shape& dy, const Pool2dOptions& o) {
-    expects(dy == pool2d_shape(x, o), op, ": gradient ", dy, " does not belong to an image ", x, " pooled by ", o.window,
-            "; ", pool2d_shape(x, o), " does");
-}
-
 }  // namespace cpu
 
 /// The largest element under each window and which tap (r * window.w + s) held it first. NaN wins. Windows of more than
@@ -39,7 +34,7 @@ template <Element T>
 MaxPooled<T, Cpu> max_pool2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Pool2dOptions& o) {
     using A = Accumulate<T>;
     const Shape s = x.shape(), t = pool2d_shape(s, o);
-    expects(o.window.h * o.window.w <= 255, "max_pool2d: window ", o.window, " has more than 255 taps");
+    expects_taps(o);
     MaxPooled<T, Cpu> out{Tensor<T, Cpu>(t, context), Tensor<std::uint8_t, Cpu>(t, context)};
     const Extent step = o.step();
     const T* from = x.data();
@@ -90,7 +85,7 @@ void max_pool2d_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const Tensor<s
                          const Pool2dOptions& o, Tensor<T, Cpu>& dx, Gradient mode) {
     using A = Accumulate<T>;
     const Shape s = dx.shape(), t = dy.shape();
-    cpu::expects_pooled("max_pool2d_backward", s, t, o);
+    expects_pooled("max_pool2d_backward", s, t, o);
     expects(place.shape() == t, "max_pool2d_backward: places ", place.shape(), " for a gradient ", t);
     const Extent step = o.step();
     const T* from = dy.data();
@@ -167,7 +162,7 @@ void average_pool2d_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const Pool
                              Gradient mode) {
     using A = Accumulate<T>;
     const Shape s = dx.shape(), t = dy.shape();
-    cpu::expects_pooled("average_pool2d_backward", s, t, o);
+    expects_pooled("average_pool2d_backward", s, t, o);
     const Extent step = o.step();
     const T* from = dy.data();
     T* to = dx.data();
@@ -223,7 +218,7 @@ template <Element T>
 void global_average_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, Tensor<T, Cpu>& dx, Gradient mode) {
     using A = Accumulate<T>;
     const Shape s = dx.shape();
-    expects(dy.shape() == Shape({s.n, 1, 1, s.c}), "global_average_backward: gradient ", dy.shape(), " for an image ", s);
+    expects_averaged(s, dy.shape());
     const T* from = dy.data();
     T* to = dx.data();
     const bool add = mode == Gradient::add;

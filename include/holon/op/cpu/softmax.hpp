@@ -31,8 +31,8 @@ template <Element T>
 void softmax_backward(Context<Cpu>&, const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& dy, Tensor<T, Cpu>& dx,
                       Gradient mode) {
     using A = Accumulate<T>;
-    cpu::expects_same("softmax_backward", y, dy);
-    cpu::expects_same("softmax_backward", y, dx);
+    expects_same("softmax_backward", y, dy);
+    expects_same("softmax_backward", y, dx);
     const Shape s = y.shape();
     const T *at = y.data(), *from = dy.data();
     T* to = dx.data();
@@ -44,25 +44,12 @@ void softmax_backward(Context<Cpu>&, const Tensor<T, Cpu>& y, const Tensor<T, Cp
     }
 }
 
-namespace cpu {
-inline void expects_labels(const Shape& logits, std::span<const int> labels, std::span<const float> weights) {
-    expects(logits.h == 1 && logits.w == 1 && logits.n > 0, "cross_entropy: logits ", logits,
-            " must be n x 1 x 1 x classes with at least one image");
-    expects(std::int64_t(labels.size()) == logits.n, "cross_entropy: ", labels.size(), " labels for logits ", logits);
-    expects(weights.empty() || weights.size() == labels.size(), "cross_entropy: ", weights.size(), " weights for ",
-            labels.size(), " labels");
-    for (std::size_t i = 0; i < labels.size(); ++i)
-        expects(labels[i] >= 0 && labels[i] < logits.c, "cross_entropy: label ", labels[i], " at ", i,
-                " is not one of the ", logits.c, " classes");
-}
-}  // namespace cpu
-
-/// (1/n) sum_i w_i (log sum_k exp(x_ik) - x_i,label_i), in double; empty weights are 1.
+/// (1/n) sum_i w_i (log sum_k exp(x_ik) - x_i,label_i), summed in double, as 1x1x1x1; empty weights are 1.
 template <Element A>
-double cross_entropy(Context<Cpu>&, const Tensor<A, Cpu>& logits, std::span<const int> labels,
-                     std::span<const float> weights) {
+Tensor<A, Cpu> cross_entropy(Context<Cpu>& context, const Tensor<A, Cpu>& logits, std::span<const int> labels,
+                             std::span<const float> weights) {
     const Shape s = logits.shape();
-    cpu::expects_labels(s, labels, weights);
+    expects_labels(s, labels, weights);
     const A* from = logits.data();
     double loss = 0;
     for (std::int64_t i = 0; i < s.n; ++i, from += s.c) {
@@ -72,18 +59,20 @@ double cross_entropy(Context<Cpu>&, const Tensor<A, Cpu>& logits, std::span<cons
         const double weight = weights.empty() ? 1.0 : double(weights[std::size_t(i)]);
         loss += weight * (top + std::log(sum) - double(from[labels[std::size_t(i)]]));
     }
-    return loss / double(s.n);
+    return full<A>({1, 1, 1, 1}, A(loss / double(s.n)), context);
 }
 
-/// upstream * (w_i / n) * (softmax(x_i) - onehot(label_i)).
+/// dy * (w_i / n) * (softmax(x_i) - onehot(label_i)).
 template <Element A>
 void cross_entropy_backward(Context<Cpu>& context, const Tensor<A, Cpu>& logits, std::span<const int> labels,
-                            std::span<const float> weights, double upstream, Tensor<A, Cpu>& dlogits, Gradient mode) {
+                            std::span<const float> weights, const Tensor<A, Cpu>& dy, Tensor<A, Cpu>& dlogits,
+                            Gradient mode) {
     const Shape s = logits.shape();
-    cpu::expects_labels(s, labels, weights);
-    cpu::expects_same("cross_entropy_backward", logits, dlogits);
+    expects_labels(s, labels, weights);
+    expects_same("cross_entropy_backward", logits, dlogits);
     const Tensor<A, Cpu> shares = softmax(context, logits);
     const A* p = shares.data();
+    const double upstream = double(dy.data()[0]);
     A* to = dlogits.data();
     for (std::int64_t i = 0; i < s.n; ++i)
         for (std::int64_t k = 0; k < s.c; ++k) {
