@@ -26,10 +26,10 @@ inline std::vector<std::int64_t> file_shape(Role role, const Shape& s) {
 
 template <class A> constexpr const char* file_type() { return std::same_as<A, double> ? "F64" : "F32"; }
 
-template <class A>
-void add_tensor(SafetensorsWriter& file, const std::string& name, Role role, const Tensor<A, Cpu>& value) {
+template <class A, Device D>
+void add_tensor(SafetensorsWriter& file, const std::string& name, Role role, const Tensor<A, D>& value) {
     file.add(name, file_type<A>(), file_shape(role, value.shape()), [value](Sink& sink) {
-        const std::vector<A> values = to_nchw(value);
+        const std::vector<A> values = to_nchw(to_host(value));
         sink.write(std::as_bytes(std::span(values)));
     });
 }
@@ -64,19 +64,14 @@ std::vector<A> read_values(const SafetensorsFile& file, const TensorEntry& entry
     return out;
 }
 
-template <class A>
-void read_tensor(const SafetensorsFile& file, const TensorEntry& entry, Role role, Tensor<A, Cpu> into) {
+template <class A, Device D>
+void read_tensor(const SafetensorsFile& file, const TensorEntry& entry, Role role, Tensor<A, D> into) {
     const std::vector<std::int64_t> wanted = file_shape(role, into.shape());
     expects<DataError>(entry.shape == wanted, file.path(), ": ", entry.name, " has shape ", shown(entry.shape),
                        ", the network's is ", shown(wanted),
                        "; is this file from another network, top or number of classes?");
     const std::vector<A> values = read_values<A>(file, entry, std::size_t(into.size()));
-    const Shape s = into.shape();
-    A* to = into.data();
-    for (std::int64_t n = 0; n < s.n; ++n)
-        for (std::int64_t h = 0; h < s.h; ++h)
-            for (std::int64_t w = 0; w < s.w; ++w)
-                for (std::int64_t c = 0; c < s.c; ++c) *to++ = values[std::size_t(((n * s.c + c) * s.h + h) * s.w + w)];
+    copy_from_host(into, from_nchw(into.shape(), values.data()));
 }
 
 inline std::string format_random(const Random& random) {
@@ -114,7 +109,7 @@ template <class Net> void add_network(SafetensorsWriter& file, Net& net) {
 }
 
 /// Moments as `adam.first.<name>` and `adam.second.<name>`, the step count in the metadata.
-template <class A> void add_optimizer(SafetensorsWriter& file, const Adam<A, Cpu>& adam) {
+template <class A, Device D> void add_optimizer(SafetensorsWriter& file, const Adam<A, D>& adam) {
     file.metadata("holon.adam.steps", text(adam.steps));
     for (const auto& [name, moments] : adam.moments) {
         detail::add_tensor(file, "adam.first." + name, Role::filter, moments.first);
@@ -122,7 +117,7 @@ template <class A> void add_optimizer(SafetensorsWriter& file, const Adam<A, Cpu
     }
 }
 /// Velocities as `sgd.velocity.<name>`.
-template <class A> void add_optimizer(SafetensorsWriter& file, const Sgd<A, Cpu>& sgd) {
+template <class A, Device D> void add_optimizer(SafetensorsWriter& file, const Sgd<A, D>& sgd) {
     file.metadata("holon.sgd.steps", text(sgd.steps));
     for (const auto& [name, velocity] : sgd.velocities)
         detail::add_tensor(file, "sgd.velocity." + name, Role::filter, velocity);
@@ -239,12 +234,12 @@ inline std::int64_t read_steps(const SafetensorsFile& file, const std::string& k
                        "\" is not a count");
     return steps;
 }
-template <class A, class Net, class Place>
+template <class A, Device D, class Net, class Place>
 void load_moments(const SafetensorsFile& file, Net& net, const std::string& prefix, const Place& place) {
     VisitorFor<Net> visit;
-    visit.on_parameter = [&](const std::string& name, Parameter<A, Cpu>& p) {
+    visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
         if (const TensorEntry* entry = file.find(prefix + name)) {
-            Tensor<A, Cpu> moment = zeros<A, Cpu>(p.shape(), p.value().context());
+            Tensor<A, D> moment = zeros<A, D>(p.shape(), p.value().context());
             read_tensor(file, *entry, Role::filter, moment);
             place(name, std::move(moment));
         }
@@ -254,24 +249,24 @@ void load_moments(const SafetensorsFile& file, Net& net, const std::string& pref
 }  // namespace detail
 
 /// Moments and step count as `add_optimizer` wrote them; rates and decays are the caller's.
-template <class A, class Net> void load_optimizer(const SafetensorsFile& file, Net& net, Adam<A, Cpu>& adam) {
+template <class A, Device D, class Net> void load_optimizer(const SafetensorsFile& file, Net& net, Adam<A, D>& adam) {
     adam.steps = detail::read_steps(file, "holon.adam.steps");
     adam.moments.clear();
-    detail::load_moments<A>(file, net, "adam.first.", [&](const std::string& name, Tensor<A, Cpu> m) {
+    detail::load_moments<A, D>(file, net, "adam.first.", [&](const std::string& name, Tensor<A, D> m) {
         adam.moments[name].first = std::move(m);
     });
-    detail::load_moments<A>(file, net, "adam.second.", [&](const std::string& name, Tensor<A, Cpu> m) {
+    detail::load_moments<A, D>(file, net, "adam.second.", [&](const std::string& name, Tensor<A, D> m) {
         adam.moments[name].second = std::move(m);
     });
     for (const auto& [name, moments] : adam.moments)
         expects<DataError>(moments.first && moments.second, file.path(), ": ", name,
                            " has only one of Adam's two moments");
 }
-template <class A, class Net> void load_optimizer(const SafetensorsFile& file, Net& net, Sgd<A, Cpu>& sgd) {
+template <class A, Device D, class Net> void load_optimizer(const SafetensorsFile& file, Net& net, Sgd<A, D>& sgd) {
     sgd.steps = detail::read_steps(file, "holon.sgd.steps");
     sgd.velocities.clear();
-    detail::load_moments<A>(file, net, "sgd.velocity.",
-                            [&](const std::string& name, Tensor<A, Cpu> m) { sgd.velocities[name] = std::move(m); });
+    detail::load_moments<A, D>(file, net, "sgd.velocity.",
+                               [&](const std::string& name, Tensor<A, D> m) { sgd.velocities[name] = std::move(m); });
 }
 
 /// Weights alone.

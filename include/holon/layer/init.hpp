@@ -4,6 +4,7 @@
 
 #include <holon/core/random.hpp>
 #include <holon/layer/parameter.hpp>
+#include <holon/tensor/transfer.hpp>
 
 namespace holon {
 
@@ -13,22 +14,25 @@ inline std::int64_t fan_in(const Shape& weight) { return weight.h * weight.w * w
 inline std::int64_t fan_out(const Shape& weight) { return weight.h * weight.w * weight.n; }
 
 namespace detail {
-template <class A, class Draw>
-void fill_in_file_order(Tensor<A, Cpu> weight, const Draw& draw) {
+template <class A, Device D, class Draw>
+void fill_in_file_order(Tensor<A, D> weight, const Draw& draw) {
+    if constexpr (std::same_as<D, Plan>) return;  // draws nothing: a plan is made in a second
     // In k, c, r, s order: a filter's values then do not depend on how this library lays it out.
     const Shape s = weight.shape();
-    A* to = weight.data();
+    Tensor<A, Cpu> host = to_host(weight);
+    A* to = host.data();
     for (std::int64_t k = 0; k < s.n; ++k)
         for (std::int64_t c = 0; c < s.c; ++c)
             for (std::int64_t r = 0; r < s.h; ++r)
                 for (std::int64_t q = 0; q < s.w; ++q) to[s.at(k, r, q, c)] = A(draw());
+    if constexpr (!std::same_as<D, Cpu>) copy_from_host(weight, host);
 }
 }  // namespace detail
 
 /// He et al. 2015, as Keras 2.0 draws it: normal of deviation sqrt(2 / fan_in), redrawn beyond two deviations and not
 /// rescaled, so that the deviation that comes out is 0.87963 of that.
-template <class A>
-void he_normal(Parameter<A, Cpu>& weight, Random& random) {
+template <class A, Device D>
+void he_normal(Parameter<A, D>& weight, Random& random) {
     const double deviation = std::sqrt(2.0 / double(fan_in(weight.shape())));
     detail::fill_in_file_order(weight.writable(), [&] {
         double z;
@@ -39,16 +43,16 @@ void he_normal(Parameter<A, Cpu>& weight, Random& random) {
 }
 
 /// Glorot and Bengio 2010: uniform in +-sqrt(6 / (fan_in + fan_out)).
-template <class A>
-void glorot_uniform(Parameter<A, Cpu>& weight, Random& random) {
+template <class A, Device D>
+void glorot_uniform(Parameter<A, D>& weight, Random& random) {
     const double bound = std::sqrt(6.0 / double(fan_in(weight.shape()) + fan_out(weight.shape())));
     detail::fill_in_file_order(weight.writable(), [&] { return random.uniform(-bound, bound); });
 }
 
-template <class A>
-void constant(Parameter<A, Cpu>& parameter, A value) {
-    Tensor<A, Cpu> to = parameter.writable();
-    std::fill_n(to.data(), to.size(), value);
+template <class A, Device D>
+void constant(Parameter<A, D>& parameter, A value) {
+    Tensor<A, D> to = parameter.writable();
+    copy_from_host(to, full<A, Cpu>(to.shape(), value));
 }
 
 }  // namespace holon

@@ -51,6 +51,13 @@ struct Pool2dOptions {
 
 namespace op {
 
+/// The three computations of a convolution layer.
+enum class Direction { forward, to_input, to_filter };
+constexpr const char* direction_name(Direction direction) {
+    constexpr const char* names[] = {"forward", "to input", "to filter"};
+    return names[int(direction)];
+}
+
 /// Positions of a window of `kernel` taps `dilation` apart along `size` + padding: floor((size + pads - reach) / stride) + 1,
 /// 0 where it does not fit.
 constexpr std::int64_t positions(std::int64_t size, int before, int after, int kernel, int stride, int dilation) {

@@ -6,6 +6,7 @@
 
 #include <holon/op/cpu/cpu.hpp>
 #include <holon/op/geometry.hpp>
+#include <holon/op/plan/plan.hpp>
 #include <holon/op/types.hpp>
 
 namespace holon::op {
@@ -67,5 +68,6 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
 };
 
 static_assert(Offers<Cpu, float> && Offers<Cpu, bfloat16> && Offers<Cpu, double>);
+static_assert(Offers<Plan, float> && Offers<Plan, bfloat16> && Offers<Plan, half>);
 
 }  // namespace holon::op

@@ -9,11 +9,12 @@
 namespace holon {
 
 template <class T, class D = Cpu>
-Tensor<T, D> full(Shape shape, T value, Context<D>& context = default_context<D>())
-    requires std::same_as<D, Cpu>
-{
+Tensor<T, D> full(Shape shape, T value, Context<D>& context = default_context<D>()) {
     Tensor<T, D> out(shape, context);
-    std::fill_n(out.data(), out.size(), value);
+    if constexpr (std::same_as<D, Cpu>)
+        std::fill_n(out.data(), out.size(), value);
+    else
+        static_assert(std::same_as<D, Plan>);
     return out;
 }
 

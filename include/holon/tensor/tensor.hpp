@@ -72,12 +72,14 @@ class Tensor {
         return out;
     }
 
-    Tensor clone() const
-        requires std::same_as<D, Cpu>
-    {
+    Tensor clone() const {
         if (empty()) return {};
         Tensor out(shape_, context());
-        if (size()) std::memcpy(out.data(), data(), std::size_t(size()) * sizeof(T));
+        if constexpr (std::same_as<D, Cpu>) {
+            if (size()) std::memcpy(out.data(), data(), std::size_t(size()) * sizeof(T));
+        } else {
+            static_assert(std::same_as<D, Plan>);
+        }
         return out;
     }
 

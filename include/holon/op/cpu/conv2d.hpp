@@ -9,8 +9,6 @@
 
 namespace holon::op {
 
-using cpu::Direction;
-
 namespace cpu {
 
 template <Element T>
@@ -117,6 +115,14 @@ template <Element T>
 std::string conv2d_implementation(Context<Cpu>& context, const Shape& x, const Conv2dOptions& o, Direction direction) {
     auto& engine = context.state<cpu::Engine>();
     return cpu::prepare_convolution<T>(engine, direction, x, o, o.bias && direction == Direction::forward)->implementation;
+}
+
+/// Bytes of scratch memory that a direction of this convolution takes while it runs.
+template <Element T>
+std::size_t conv2d_scratch(Context<Cpu>& context, const Shape& x, const Conv2dOptions& o, Direction direction) {
+    auto& engine = context.state<cpu::Engine>();
+    return std::size_t(
+        cpu::prepare_convolution<T>(engine, direction, x, o, o.bias && direction == Direction::forward)->scratch);
 }
 
 /// Cross-correlation of x (n, h, w, in) with filter (out, r, s, in), plus `bias` (1, 1, 1, out) if not null. Padding is with

@@ -30,8 +30,6 @@ inline std::string dnnl_version_text() {
     return text(v->major, '.', v->minor, '.', v->patch);
 }
 
-/// Which of a convolution's three computations.
-enum class Direction { forward, to_input, to_filter };
 
 /// The memory descriptors and numbers that oneDNN wants of a convolution.
 struct ConvolutionSetup {

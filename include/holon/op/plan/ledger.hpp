@@ -1,0 +1,44 @@
+// op/plan/ledger.hpp: what a planned step did: every op with its arithmetic, its traffic and the workspace it asked
+// for.
+#pragma once
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <holon/core/scope.hpp>
+#include <holon/op/check.hpp>
+
+namespace holon::op {
+
+namespace plan {
+
+/// What a convolution would run as on the planned card.
+struct Choice {
+    std::string engine;         ///< empty: not asked, `workspace` is an assumption
+    std::size_t workspace = 0;  ///< bytes
+};
+
+/// One op of the step. `flops` counts a multiply-add as two; `bytes` is each operand read once and each result written
+/// once.
+struct Entry {
+    std::string layer, op;
+    Shape image, result;
+    double flops = 0, bytes = 0;
+    Choice choice;
+};
+
+/// Kept by a `Context<Plan>`. `choose` says what a convolution of element `type` ("bfloat16", ...) runs as; left empty,
+/// each takes `workspace_budget`.
+struct Ledger {
+    std::vector<Entry> entries;
+    std::size_t workspace_budget = std::size_t(256) << 20;
+    std::function<Choice(std::string_view type, Direction, const Shape& image, const Conv2dOptions&)> choose;
+
+    void note(const char* op, const Shape& image, const Shape& result, double flops, double bytes, Choice choice = {}) {
+        entries.push_back({Scope::current(), op, image, result, flops, bytes, std::move(choice)});
+    }
+};
+
+}  // namespace plan
+}  // namespace holon::op

@@ -1,0 +1,40 @@
+// tensor/transfer.hpp: between this machine's memory and a device's. On `Cpu` nothing moves; on `Plan` there is nothing
+// to move.
+#pragma once
+#include <holon/tensor/make.hpp>
+
+namespace holon {
+
+/// Overwrites `to` with the elements of a host tensor of the same shape.
+template <class T, Device D> void copy_from_host(Tensor<T, D>& to, const Tensor<T, Cpu>& from) {
+    expects(to.shape() == from.shape(), "copy_from_host: ", from.shape(), " does not fill ", to.shape());
+    if constexpr (std::same_as<D, Cpu>) {
+        std::copy_n(from.data(), from.size(), to.data());
+    } else {
+        static_assert(std::same_as<D, Plan>);
+    }
+}
+
+/// The same elements on a device; on `Cpu` the same storage.
+template <Device D, class T>
+Tensor<T, D> to_device(const Tensor<T, Cpu>& x, Context<D>& context = default_context<D>()) {
+    if constexpr (std::same_as<D, Cpu>) {
+        return x;
+    } else {
+        Tensor<T, D> out(x.shape(), context);
+        copy_from_host(out, x);
+        return out;
+    }
+}
+
+/// The elements on the host; on `Cpu` the same storage. A plan has none: zeros.
+template <class T, Device D> Tensor<T, Cpu> to_host(const Tensor<T, D>& x) {
+    if constexpr (std::same_as<D, Cpu>) {
+        return x;
+    } else {
+        static_assert(std::same_as<D, Plan>);
+        return zeros<T, Cpu>(x.shape());
+    }
+}
+
+}  // namespace holon
