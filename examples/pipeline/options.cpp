@@ -54,6 +54,19 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_option("--against", o.against, "scores.csv files of another way, on the same images");
         return;
     }
+    if (offer == Offer::planning) {
+        app.add_option("--network", o.network, "resnet50 | resnet50-keras | resnet14 | vgg16")->capture_default_str();
+        app.add_option("--top", o.top, "blocks on the trunk: 256x1,128x1 or [512-512-1024]x2,...")->capture_default_str();
+        app.add_option("--size", o.size, "rows x columns of whole images")->capture_default_str();
+        app.add_option("--batch", o.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
+        app.add_option("--precision", o.precision, "fp32 (with TF32 arithmetic) | bf16 | fp16")
+            ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+            ->capture_default_str();
+        app.add_option("--gpu", o.gpu, "a card of --list, or a .json file that describes one")->capture_default_str();
+        app.add_flag("--list", o.list, "the cards that are known");
+        app.add_flag("--layers", o.layers, "every op: engine, workspace, arithmetic, traffic, least time");
+        return;
+    }
     const std::string data_help =
         "phantom:DIR | mias:DIR | cbis-ddsm-mass:DIR | manifest:FILE.csv";
     app.add_option("--data", o.data, data_help)->required(offer != Offer::heatmap);

@@ -42,6 +42,10 @@ struct Options {
     double clip = 0;
     int accumulate = 1;
 
+    // planning
+    std::string gpu = "rtx4060-8gb";
+    bool list = false, layers = false;
+
     // evaluation
     std::vector<std::string> checkpoints;  ///< or, for `auc`, files of scores
     std::vector<std::string> against;
@@ -54,9 +58,9 @@ struct Options {
     ImageSize image_size() const;
 };
 
-/// What a program offers besides --seed, --help and --version and, unless it only reads scores, --data, --size, --batch,
-/// --precision and --workers.
-enum class Offer { patch_training, whole_training, evaluation, heatmap, scores };
+/// What a program offers besides --help and --version; the first four also take --data, --size, --batch, --precision,
+/// --seed and --workers.
+enum class Offer { patch_training, whole_training, evaluation, heatmap, scores, planning };
 
 /// Reads the command line over `options`, runs `body` and turns what went wrong into a sentence on standard error and an
 /// exit code: 0 done; 2 for whatever a user can mend (options, data, files, memory); 128 + signal when interrupted.

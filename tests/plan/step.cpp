@@ -12,8 +12,7 @@ using namespace holon::test;
 namespace {
 
 /// Bytes at the high-water mark of three training steps on their own context's allocator.
-template <class T, Device D>
-MemoryUse trained(const std::string& network, Shape image, Recompute policy) {
+template <class T, Device D> MemoryUse trained(const std::string& network, Shape image, Recompute policy) {
     auto& memory = default_context<D>().memory();
     memory.trim();
     memory.reset_peak();
@@ -44,7 +43,8 @@ TEMPLATE_TEST_CASE("a planned step peaks where the step on the CPU does", "[plan
         return op::plan::Choice{op::conv2d_implementation<TestType>(cpu, x, o, direction),
                                 op::conv2d_scratch<TestType>(cpu, x, o, direction)};
     };
-    for (const Shape image : {Shape{2, 160, 128, 3}, Shape{1, 256, 224, 3}, Shape{4, 256, 192, 3}, Shape{2, 512, 416, 3}})
+    for (const Shape image :
+         {Shape{2, 160, 128, 3}, Shape{1, 256, 224, 3}, Shape{4, 256, 192, 3}, Shape{2, 512, 416, 3}})
         for (const Recompute policy : {Recompute::nothing, Recompute::batch_norm}) {
             const MemoryUse planned = trained<TestType, Plan>("resnet14", image, policy);
             const MemoryUse run = trained<TestType, Cpu>("resnet14", image, policy);
@@ -68,12 +68,15 @@ TEST_CASE("recomputing costs less memory and more traffic, and the plan shows bo
     CHECK(again.second > keep.second);
 }
 
-TEST_CASE("a step's arithmetic is that of the convolutions: three times forward, less the stem's gradient to its input", "[plan]") {
+TEST_CASE("a step's arithmetic is that of the convolutions: three times forward, less the stem's gradient to its input",
+          "[plan]") {
     auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
     ledger.entries.clear();
     PatchClassifier<float, Plan> net("resnet50", 5, 0, 1);
     const std::vector<int> label{0};
-    cross_entropy(net(Variable<float, Plan>(zeros<float, Plan>({1, 224, 224, 3})), Mode::train), std::span<const int>(label)).backward();
+    cross_entropy(net(Variable<float, Plan>(zeros<float, Plan>({1, 224, 224, 3})), Mode::train),
+                  std::span<const int>(label))
+        .backward();
     double forward = 0, to_input = 0, to_filter = 0;
     for (const auto& entry : ledger.entries) {
         if (entry.op == "conv2d") forward += entry.flops;
@@ -99,6 +102,7 @@ TEST_CASE("a plan refuses shapes in the words of every device", "[plan]") {
     auto& context = default_context<Plan>();
     const Tensor<half, Plan> x({1, 8, 8, 3});
     const Tensor<float, Plan> filter({4, 3, 3, 5});
-    CHECK_THROWS_WITH(op::conv2d(context, x, filter, static_cast<const Tensor<float, Plan>*>(nullptr), {.in = 3, .out = 4, .kernel = 3}),
+    CHECK_THROWS_WITH(op::conv2d(context, x, filter, static_cast<const Tensor<float, Plan>*>(nullptr),
+                                 {.in = 3, .out = 4, .kernel = 3}),
                       ContainsText("4x3x3x5") && ContainsText("4x3x3x3"));
 }

@@ -52,6 +52,11 @@ refused "a loss that is not finite" "not finite|no longer finite" "${train[@]}" 
 # The set without its malignant rows; every patient keeps a split.
 grep -v ',malignant,' "$work/ph/manifest.csv" > "$work/ph/one.csv"
 refused "one class only" "both classes" "$programs/evaluate" --data manifest:"$work/ph/one.csv" "$work/w/best.safetensors" --out "$work/one"
+refused "unknown card" "rtx4060-8gb" "$programs/plan" --gpu voodoo2
+echo '{"name": "x", "compute_capability": 890}' > "$work/card.json"
+refused "a card without its numbers" "multiprocessors" "$programs/plan" --gpu "$work/card.json"
+"$programs/plan" --network resnet14 --size 256x256 | tail -n 1 | grep -q "^fits with --recompute nothing" || { echo "FAILED: plan"; failures=$((failures + 1)); }
+"$programs/plan" --size 16384x16384 --batch 8 | tail -n 1 | grep -q "^does not fit" || { echo "FAILED: plan of what cannot fit"; failures=$((failures + 1)); }
 refused "scores counted twice" "as well" "$programs/auc" "$work/e/scores.csv" "$work/e/scores.csv"
 refused "no space left" "space|full|written" bash -c "ulimit -f 2000; trap '' XFSZ; exec \"\$0\" \"\$@\"" "${train[@]}" --data "$data" --out "$work/full"
 

@@ -1,0 +1,174 @@
+// op/gpu/convolution.hpp: cuDNN execution plans for convolutions, for the card at hand or for one that is only
+// described.
+#pragma once
+#include <holon/op/check.hpp>
+#include <holon/op/gpu/descriptor.hpp>
+#include <holon/op/plan/card.hpp>
+
+namespace holon::gpu {
+
+template <Element T> constexpr cudnnDataType_t cudnn_type() {
+    static_assert(!std::same_as<T, double>);
+    return std::same_as<T, float> ? CUDNN_DATA_FLOAT : std::same_as<T, half> ? CUDNN_DATA_HALF : CUDNN_DATA_BFLOAT16;
+}
+/// By the name that `element_name` gives.
+inline cudnnDataType_t cudnn_type(std::string_view element) {
+    return element == "float32" ? CUDNN_DATA_FLOAT : element == "float16" ? CUDNN_DATA_HALF : CUDNN_DATA_BFLOAT16;
+}
+
+/// A card as cuDNN takes it where there is none (>= 9.11).
+inline Descriptor described(const op::plan::Card& card) {
+    const std::string json =
+        text(R"({"deviceName":")", card.name, R"(","cudaDeviceId":0,"deviceVer":)", card.compute_capability,
+             R"(,"driverVer":13000,"isTccDriver":0,"l2CacheSize":)", card.l2_cache,
+             R"(,"maxBlockSize":[1024,1024,64],"maxGridSize":[2147483647,65535,65535],"maxCtasPerSM":)",
+             card.blocks_per_multiprocessor, R"(,"maxRegistersPerSM":65536,"maxSharedMemoryPerBlock":49152,)",
+             R"("maxSharedMemoryPerBlockOptin":)", card.shared_memory_per_block,
+             R"(,"maxThreadsPerBlock":1024,"maxThreadsPerSM":)", card.threads_per_multiprocessor,
+             R"(,"memClockRateKHz":)", card.memory_khz, R"(,"multiProcessorCount":)", card.multiprocessors,
+             R"(,"pciDeviceId":0,"regsPerBlock":65536,"reservedSharedMemoryPerBlock":1024,"smClockRateKHz":)",
+             card.core_khz, R"(,"supportCoopLaunch":1,"totalGlobalMem":)", card.memory, R"(,"warpSize":32})");
+    Descriptor device(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    device.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+               std::span<const char>(json.data(), json.size()));
+    return std::move(device).finalize();
+}
+
+/// What plans are made for: a handle on the card at hand, or a described device.
+struct Target {
+    cudnnHandle_t handle = nullptr;
+    const Descriptor* device = nullptr;
+    std::string name;  ///< for messages
+};
+
+/// One direction of one convolution, ready to run.
+struct ConvolutionPlan {
+    Descriptor plan;
+    std::int64_t workspace = 0;  ///< bytes
+    std::string engine;          ///< "engine 28, choice 1 of 9"
+};
+
+namespace detail {
+
+/// dims n, c, h, w over n h w c memory (and k, c, r, s over k r s c).
+inline Descriptor tensor(std::int64_t id, cudnnDataType_t type, const Shape& s) {
+    const std::array<std::int64_t, 4> dims{s.n, s.c, s.h, s.w}, strides{s.h * s.w * s.c, 1, s.w * s.c, s.c};
+    Descriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+    t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id).set(CUDNN_ATTR_TENSOR_DATA_TYPE, type);
+    t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, std::int64_t(16));
+    t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::span<const std::int64_t>(dims));
+    t.set(CUDNN_ATTR_TENSOR_STRIDES, std::span<const std::int64_t>(strides));
+    return std::move(t).finalize();
+}
+
+inline Descriptor convolution(const Conv2dOptions& o) {
+    const std::array<std::int64_t, 2> before{o.padding.top, o.padding.left}, after{o.padding.bottom, o.padding.right},
+        stride{o.stride.h, o.stride.w}, dilation{o.dilation.h, o.dilation.w};
+    Descriptor c(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+    const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
+    c.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT);
+    c.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE,
+          std::span<const cudnnConvolutionMode_t>(&mode, 1));
+    c.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, std::int64_t(2));
+    c.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, std::span<const std::int64_t>(before));
+    c.set(CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, std::span<const std::int64_t>(after));
+    c.set(CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, std::span<const std::int64_t>(stride));
+    c.set(CUDNN_ATTR_CONVOLUTION_DILATIONS, std::span<const std::int64_t>(dilation));
+    return std::move(c).finalize();
+}
+
+inline Descriptor operation(op::Direction direction, cudnnDataType_t type, const Shape& x, const Conv2dOptions& o) {
+    struct Names {
+        cudnnBackendDescriptorType_t op;
+        cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
+    };
+    static constexpr Names all[] = {
+        {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
+        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
+        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
+    const Names& names = all[int(direction)];
+    Descriptor op(names.op);
+    op.set(names.convolution, convolution(o));
+    op.set(names.x, tensor('x', type, x));
+    op.set(names.w, tensor('w', type, op::filter_shape(o)));
+    op.set(names.y, tensor('y', type, op::conv2d_shape(x, o)));
+    op.set(names.alpha, 1.0f).set(names.beta, 0.0f);
+    return std::move(op).finalize();
+}
+
+inline std::vector<Descriptor> configurations(const Target& target, const Descriptor& graph,
+                                              cudnnBackendHeurMode_t mode) {
+    Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+    heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
+    heuristic.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, std::span<const cudnnBackendHeurMode_t>(&mode, 1));
+    if (target.device) heuristic.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *target.device);
+    heuristic = std::move(heuristic).finalize();
+    return heuristic.list(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+}
+
+}  // namespace detail
+
+/// The first engine that cuDNN's heuristics (mode A, then the fallback list) offer within `budget` bytes of workspace.
+/// Throws `DeviceError` with layer-independent facts: direction, shape, type, card, version, and what to change.
+inline ConvolutionPlan plan_convolution(const Target& target, op::Direction direction, std::string_view element,
+                                        const Shape& x, const Conv2dOptions& o, std::int64_t budget) {
+    const cudnnDataType_t type = cudnn_type(element);
+    std::string last = "the heuristics offer none";
+    std::int64_t least = -1;
+    try {
+        Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+        const Descriptor op = detail::operation(direction, type, x, o);
+        graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, op);
+        if (target.handle)
+            graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE,
+                      std::span<const cudnnHandle_t>(&target.handle, 1));
+        graph = std::move(graph).finalize();
+        for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+            const auto configurations = detail::configurations(target, graph, mode);
+            for (std::size_t i = 0; i < configurations.size(); ++i) {
+                try {
+                    Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+                    plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configurations[i]);
+                    if (target.handle)
+                        plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE,
+                                 std::span<const cudnnHandle_t>(&target.handle, 1));
+                    if (target.device) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target.device);
+                    plan = std::move(plan).finalize();
+                    const std::int64_t workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+                    if (workspace > budget) {
+                        least = least < 0 ? workspace : std::min(least, workspace);
+                        last = text("the smallest workspace on offer is ", least, " bytes");
+                        continue;
+                    }
+                    const auto engine =
+                        configurations[i].list(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+                    const std::string number =
+                        engine.empty() ? "?" : text(engine.front().integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
+                    return {std::move(plan), workspace,
+                            text("engine ", number, ", ", mode == CUDNN_HEUR_MODE_A ? "choice " : "fallback ", i + 1,
+                                 " of ", configurations.size())};
+                } catch (const DeviceError& error) {
+                    last = error.what();
+                }
+            }
+        }
+    } catch (const DeviceError& error) {
+        last = error.what();
+    }
+    throw DeviceError(
+        text("conv2d ", op::direction_name(direction), ": no cuDNN engine for ", element, ", image ", x, ", filter ",
+             op::filter_shape(o), ", stride ", o.stride, " on ", target.name, " with cuDNN ", cudnn_version_text(),
+             " within ", budget, " bytes of workspace: ", last,
+             "; another precision, a larger workspace budget or channels that are multiples of 8 may have one"));
+}
+
+}  // namespace holon::gpu

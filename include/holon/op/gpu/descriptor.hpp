@@ -1,0 +1,97 @@
+// op/gpu/descriptor.hpp: cuDNN's backend descriptors as values: created, given attributes, finalised; they move and
+// free themselves.
+#pragma once
+#include <cudnn.h>
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <holon/core/error.hpp>
+
+namespace holon::gpu {
+
+/// "9.19.0": the version that runs, not the one compiled against.
+inline std::string cudnn_version_text() {
+    const std::size_t v = cudnnGetVersion();
+    return text(v / 10000, '.', v / 100 % 100, '.', v % 100);
+}
+
+/// Throws `DeviceError` with cuDNN's own last words.
+inline void expects_cudnn(cudnnStatus_t status, const char* what) {
+    if (status == CUDNN_STATUS_SUCCESS) return;
+    char words[1024] = "";
+    cudnnGetLastErrorString(words, sizeof words);
+    throw DeviceError(text("cuDNN ", cudnn_version_text(), ", ", what, ": ", cudnnGetErrorString(status),
+                           words[0] ? ": " : "", words));
+}
+
+class Descriptor {
+ public:
+    explicit Descriptor(cudnnBackendDescriptorType_t type) {
+        expects_cudnn(cudnnBackendCreateDescriptor(type, &raw_), "creating a descriptor");
+    }
+    Descriptor(Descriptor&& other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
+    Descriptor& operator=(Descriptor&& other) noexcept {
+        std::swap(raw_, other.raw_);
+        return *this;
+    }
+    ~Descriptor() {
+        if (raw_) cudnnBackendDestroyDescriptor(raw_);
+    }
+
+    template <class T>
+    Descriptor& set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, std::span<const T> values) {
+        expects_cudnn(cudnnBackendSetAttribute(raw_, name, type, std::int64_t(values.size()), values.data()),
+                      "setting an attribute");
+        return *this;
+    }
+    Descriptor& set(cudnnBackendAttributeName_t name, std::int64_t value) {
+        return set(name, CUDNN_TYPE_INT64, std::span<const std::int64_t>(&value, 1));
+    }
+    Descriptor& set(cudnnBackendAttributeName_t name, std::span<const std::int64_t> values) {
+        return set(name, CUDNN_TYPE_INT64, values);
+    }
+    Descriptor& set(cudnnBackendAttributeName_t name, cudnnDataType_t value) {
+        return set(name, CUDNN_TYPE_DATA_TYPE, std::span<const cudnnDataType_t>(&value, 1));
+    }
+    Descriptor& set(cudnnBackendAttributeName_t name, float value) {
+        return set(name, CUDNN_TYPE_FLOAT, std::span<const float>(&value, 1));
+    }
+    Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& other) {
+        return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, std::span<const cudnnBackendDescriptor_t>(&other.raw_, 1));
+    }
+    Descriptor&& finalize() && {
+        expects_cudnn(cudnnBackendFinalize(raw_), "finalising a descriptor");
+        return std::move(*this);
+    }
+
+    std::int64_t integer(cudnnBackendAttributeName_t name) const {
+        std::int64_t value = 0, count = 0;
+        expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_INT64, 1, &count, &value),
+                      "reading an attribute");
+        return value;
+    }
+    /// Descriptors that cuDNN fills in, of type `kind`.
+    std::vector<Descriptor> list(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t kind) const {
+        std::int64_t count = 0;
+        expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr),
+                      "counting");
+        std::vector<Descriptor> out;
+        std::vector<cudnnBackendDescriptor_t> raw;
+        for (std::int64_t i = 0; i < count; ++i) raw.push_back(out.emplace_back(kind).raw_);
+        expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, raw.data()),
+                      "reading descriptors");
+        out.erase(out.begin() + std::ptrdiff_t(count), out.end());
+        return out;
+    }
+    cudnnBackendDescriptor_t raw() const { return raw_; }
+
+ private:
+    cudnnBackendDescriptor_t raw_ = nullptr;
+};
+
+}  // namespace holon::gpu
