@@ -85,7 +85,8 @@ class Arena {
 /// `Blocks` over nothing: addresses that must not be touched. What a network would take is counted, not taken.
 class ImaginedArena {
  public:
-    explicit ImaginedArena(std::size_t capacity) : blocks_(capacity) {}
+    /// Address space costs nothing here: whatever is asked of it, there is more.
+    explicit ImaginedArena(std::size_t) : blocks_(std::size_t(1) << 59) {}
 
     std::size_t top() const { return blocks_.top(); }
     std::size_t top_after(std::size_t bytes) const { return blocks_.top_after(bytes); }
