@@ -40,8 +40,8 @@ __device__ __forceinline__ half narrow(float value, half*) { return half(value);
 #endif
 template <class T> __device__ __forceinline__ T narrow(float value) { return narrow(value, static_cast<T*>(nullptr)); }
 
-/// W neighbouring elements, read and written in one access of up to 16 bytes.
-template <class T, int W> struct alignas(W * sizeof(T)) Pack { T element[W]; };
+/// W neighbouring elements, read and written in accesses of up to 16 bytes, which is what they are aligned to.
+template <class T, int W> struct alignas(W * sizeof(T) < 16 ? W * sizeof(T) : 16) Pack { T element[W]; };
 /// The widest pack of T.
 template <class T> constexpr int pack_width = 16 / int(sizeof(T));
 
