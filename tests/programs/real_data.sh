@@ -9,9 +9,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cross_validate="$(dirname "$0")/../../examples/cross_validate.sh"
 
+precision=fp32
+grep -q avx512_bf16 /proc/cpuinfo 2> /dev/null && precision=bf16
+
 # cross_validated NAME DATA 'n=... positive=...'
 cross_validated() {
-    bash "$cross_validate" --programs "$programs" --data "$2" --folds 2 --out "$work/$1" --common "--size 160x160 --precision bf16" \
+    bash "$cross_validate" --programs "$programs" --data "$2" --folds 2 --out "$work/$1" --common "--size 160x160 --precision $precision" \
         --patch "--network resnet14 --patch 32 --per-lesion 2 --epochs 1" --whole "--top 16x1,8x1 --batch 8 --epochs 1,1" \
         > "$work/$1.out" || { echo "FAILED $1"; cat "$work/$1.out"; exit 1; }
     cat "$work/$1.out"
