@@ -19,7 +19,7 @@ template <class T> __global__ void softmax_forward(std::int64_t rows, int channe
 
 /// dx_k = y_k (dy_k - sum_j dy_j y_j).
 template <class T>
-__global__ void softmax_backward(std::int64_t rows, int channels, const T* y, const T* dy, T* dx, bool add) {
+__global__ void softmax_slope(std::int64_t rows, int channels, const T* y, const T* dy, T* dx, bool add) {
     for (std::int64_t row = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; row < rows;
          row += std::int64_t(gridDim.x) * blockDim.x) {
         const std::int64_t first = row * channels;
@@ -60,8 +60,8 @@ __global__ void cross_entropy_forward(int images, int classes, const float* logi
 }
 
 /// dx_i = dy (w_i / n) (softmax(x_i) - onehot(label_i)); dy is one number on the device. One thread an image.
-__global__ void cross_entropy_backward(int images, int classes, const float* logits, const int* labels,
-                                       const float* weights, const float* dy, float* dx, bool add) {
+__global__ void cross_entropy_slope(int images, int classes, const float* logits, const int* labels,
+                                    const float* weights, const float* dy, float* dx, bool add) {
     const int image = int(blockIdx.x * blockDim.x + threadIdx.x);
     if (image >= images) return;
     const float* x = logits + std::int64_t(image) * classes;

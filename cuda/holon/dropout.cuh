@@ -5,12 +5,6 @@
 
 namespace holon::gpu {
 
-/// See op::DropoutMask; `bar` is rate * 2^32, `keep` 1 / (1 - rate).
-struct Mask {
-    std::uint64_t seed, stream, first, bar;
-    float keep;
-};
-
 /// y = x where the mask keeps, times `keep`, else 0. Forward and backward alike; four elements of a counter a step.
 template <class T> __global__ void masked_copy(std::int64_t count, Mask mask, const T* x, T* y, bool add) {
     for (std::int64_t block = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; 4 * block < count;

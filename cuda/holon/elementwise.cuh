@@ -65,24 +65,42 @@ template <class T> struct Scale {
     }
 };
 
-/// The same numbers as another element type, rounded to nearest even.
-template <class From, class To> struct Convert {
+/// The same numbers as another element type, rounded to nearest even, or added to what is there.
+template <class From, class To> struct Carry {
     const From* x;
     To* y;
+    bool add;
     template <int W> __device__ void run(std::int64_t p) const {
         float v[W];
         read<W>(x, p, v);
+        put<W>(y, p, v, add);
+    }
+};
+
+/// y_k = 1 / sqrt(variance_k + epsilon).
+struct InverseDeviation {
+    const float* variance;
+    float epsilon;
+    float* y;
+    template <int W> __device__ void run(std::int64_t p) const {
+        float v[W];
+        read<W>(variance, p, v);
+        for (int i = 0; i < W; ++i) v[i] = 1 / sqrtf(v[i] + epsilon);
         write<W>(y, p, v);
     }
 };
 
-template <class T> struct Fill {
-    float value;
-    T* y;
+/// running = keep * running + share * batch.
+struct RunningUpdate {
+    const float* batch;
+    float keep, share;
+    float* running;
     template <int W> __device__ void run(std::int64_t p) const {
-        float v[W];
-        for (int i = 0; i < W; ++i) v[i] = value;
-        write<W>(y, p, v);
+        float now[W], to[W];
+        read<W>(batch, p, now);
+        read<W>(running, p, to);
+        for (int i = 0; i < W; ++i) to[i] = keep * to[i] + share * now[i];
+        write<W>(running, p, to);
     }
 };
 

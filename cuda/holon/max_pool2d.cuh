@@ -5,12 +5,6 @@
 
 namespace holon::gpu {
 
-/// An image n x h x w x c and its pooled form n x rows x columns x c.
-struct Pooling {
-    std::int64_t n, h, w, rows, columns;
-    int channels, window_h, window_w, step_h, step_w, top, left;
-};
-
 /// One pack of channels of one result a step. `place` is r * window_w + q of the first tap that held the maximum; NaN
 /// wins.
 template <class T, int W> __global__ void max_pool_forward(Pooling o, const T* x, T* y, std::uint8_t* place) {

@@ -4,28 +4,8 @@
 
 namespace holon::gpu {
 
-/// Elements that one block steps.
-constexpr int step_chunk = 2048;
-
-/// One parameter of a step. `first_chunk` counts the chunks of the parameters before it.
-struct AdamParameter {
-    const float* gradient;
-    float *value, *first, *second;
-    std::int64_t count, first_chunk;
-    float rate;     ///< learning rate / (1 - beta1^step)
-    float coupled;  ///< times the value, joins the gradient
-    float shrink;   ///< 1 - learning rate * decoupled decay
-};
-
-struct AdamNumbers {
-    float beta1, rest1, beta2, rest2;
-    float root;  ///< 1 / sqrt(1 - beta2^step)
-    float epsilon;
-};
-
 /// The parameter that a chunk belongs to: the last that begins at or before it.
-template <class Parameter>
-__device__ inline const Parameter& parameter_of(const Parameter* all, int count, std::int64_t chunk) {
+__device__ inline const StepParameter& parameter_of(const StepParameter* all, int count, std::int64_t chunk) {
     int low = 0, high = count - 1;
     while (low < high) {
         const int middle = (low + high + 1) / 2;
@@ -37,18 +17,44 @@ __device__ inline const Parameter& parameter_of(const Parameter* all, int count,
     return all[low];
 }
 
-/// Formula: op::AdamStep. Grid: all chunks of all parameters.
-__global__ void adam_step(const AdamParameter* all, int count, AdamNumbers n) {
-    const AdamParameter& p = parameter_of(all, count, std::int64_t(blockIdx.x));
-    const std::int64_t begin = (std::int64_t(blockIdx.x) - p.first_chunk) * step_chunk;
-    const std::int64_t end = begin + step_chunk < p.count ? begin + step_chunk : p.count;
+/// The elements that this block steps: those of its chunk.
+__device__ inline void chunk_of(const StepParameter& p, std::int64_t& begin, std::int64_t& end) {
+    begin = (std::int64_t(blockIdx.x) - p.first_chunk) * step_chunk;
+    end = begin + step_chunk < p.count ? begin + step_chunk : p.count;
+}
+
+/// Formula: op::AdamStep. Grid: all chunks of all parameters. What changes from step to step is read from memory, so
+/// that a recorded step can be replayed.
+__global__ void adam_step(const StepParameter* all, int count, const AdamNumbers* numbers) {
+    const StepParameter& p = parameter_of(all, count, std::int64_t(blockIdx.x));
+    const AdamNumbers n = *numbers;
+    const float rate = p.rate * n.rate;
+    std::int64_t begin, end;
+    chunk_of(p, begin, end);
     for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
         const float slope = p.gradient[i] + p.coupled * p.value[i];
         const float first = n.beta1 * p.first[i] + n.rest1 * slope,
                     second = n.beta2 * p.second[i] + n.rest2 * slope * slope;
         p.first[i] = first;
         p.second[i] = second;
-        p.value[i] = p.shrink * p.value[i] - p.rate * first / (sqrtf(second) * n.root + n.epsilon);
+        p.value[i] = p.shrink * p.value[i] - rate * first / (sqrtf(second) * n.root + n.epsilon);
+    }
+}
+
+/// Formula: op::SgdStep. Grid: all chunks of all parameters.
+__global__ void sgd_step(const StepParameter* all, int count, float momentum, bool nesterov) {
+    const StepParameter& p = parameter_of(all, count, std::int64_t(blockIdx.x));
+    std::int64_t begin, end;
+    chunk_of(p, begin, end);
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
+        const float slope = p.gradient[i] + p.coupled * p.value[i];
+        float step = slope;
+        if (p.first) {
+            const float velocity = momentum * p.first[i] + slope;
+            p.first[i] = velocity;
+            step = nesterov ? slope + momentum * velocity : velocity;
+        }
+        p.value[i] = p.shrink * p.value[i] - p.rate * step;
     }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include <holon/core/element.hpp>
+#include <holon/op/gpu/kernels.hpp>
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
@@ -42,8 +43,6 @@ template <class T> __device__ __forceinline__ T narrow(float value) { return nar
 
 /// W neighbouring elements, read and written in accesses of up to 16 bytes, which is what they are aligned to.
 template <class T, int W> struct alignas(W * sizeof(T) < 16 ? W * sizeof(T) : 16) Pack { T element[W]; };
-/// The widest pack of T.
-template <class T> constexpr int pack_width = 16 / int(sizeof(T));
 
 template <int W, class T> __device__ __forceinline__ void read(const T* from, std::int64_t pack, float (&to)[W]) {
     const Pack<T, W> all = reinterpret_cast<const Pack<T, W>*>(from)[pack];

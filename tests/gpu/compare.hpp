@@ -2,15 +2,26 @@
 #pragma once
 #include "gpu/host_cuda.hpp"
 
+#include <holon/op/gpu/kernels.hpp>
+
 #include "support/numbers.hpp"
 
 namespace holon::test {
 
-using host_cuda::launch;
 using host_cuda::Order;
 
 inline const Order orders[] = {
     {Order::ascending}, {Order::descending}, {Order::shuffled, 1}, {Order::shuffled, 2}, {Order::shuffled, 3}};
+
+/// Runs `body(queue)` in every order of threads, on cards of few and of more multiprocessors: grids of other widths.
+template <class Body> void in_every_order(const Body& body) {
+    for (const Order& order : orders)
+        for (const int multiprocessors : {1, 3}) {
+            host_cuda::order() = order;
+            body(gpu::Queue{nullptr, multiprocessors});
+        }
+    host_cuda::order() = {};
+}
 
 template <class T> constexpr double kernel_tolerance() {
     return std::same_as<T, bfloat16> ? 1e-2 : std::same_as<T, half> ? 2e-3 : 2e-6;
@@ -35,6 +46,15 @@ template <class T> double error(const std::vector<T>& given, const Tensor<double
         apart += d * d, size += e * e;
     }
     return std::sqrt(apart / std::max(size, 1e-24));
+}
+
+/// What a kernel writes to: nothing a number, or what is there already where it is to add.
+template <class T> std::vector<T> target(std::int64_t size, const Both<T>* old = nullptr) {
+    return old ? old->narrow : std::vector<T>(std::size_t(size), T(NAN));
+}
+/// The same for the op in double, which then always adds.
+template <class T> Tensor<double, Cpu> expected_onto(Shape s, const Both<T>* old = nullptr) {
+    return old ? old->wide.clone() : zeros<double>(s);
 }
 
 }  // namespace holon::test

@@ -30,6 +30,8 @@ struct dim3 {
 };
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
+struct CUstream_st;
+
 namespace host_cuda {
 
 /// In which order a block's threads run up to their next barrier.
@@ -38,18 +40,23 @@ struct Order {
     std::uint64_t seed = 0;
 };
 
+/// A stack that runs threads of a block one after another until one of them waits at a barrier; from then on it is that
+/// thread's until the thread ends.
 struct Fibre {
     ucontext_t at;
     std::unique_ptr<char[]> stack;
-    dim3 id;
-    bool done = false;
-    int barrier = 0;  // the line of the barrier it waits at; 0: it runs
+    std::size_t thread = 0;
+    bool done = false;  // its last thread has ended
+    int barrier = 0;    // the line of the barrier that its thread waits at; 0: it runs
 };
 
 struct Machine {
-    std::vector<Fibre> fibres;
+    std::vector<std::unique_ptr<Fibre>> fibres;
     ucontext_t scheduler;
-    std::size_t now = 0;
+    Fibre* now = nullptr;
+    dim3 block;
+    std::vector<std::size_t> turn;  // threads in the order they start in
+    std::size_t started = 0;
     std::function<void()> body;
     std::map<int, std::unique_ptr<unsigned char[]>> shared;  // by line, of the running block
     bool skip_barriers = false;                              // to see whether a test notices
@@ -70,18 +77,36 @@ template <class T> T* shared(int line, std::size_t count) {
     return reinterpret_cast<T*>((address + 63) / 64 * 64);
 }
 
+inline void set_thread(std::size_t i) {
+    const dim3& block = machine().block;
+    threadIdx = {unsigned(i % block.x), unsigned(i / block.x % block.y), unsigned(i / block.x / block.y)};
+}
+
 inline void barrier(int line) {
     Machine& m = machine();
     if (m.skip_barriers) return;
-    m.fibres[m.now].barrier = line;
-    swapcontext(&m.fibres[m.now].at, &m.scheduler);
+    m.now->barrier = line;
+    swapcontext(&m.now->at, &m.scheduler);
 }
 
 inline void entry() {
     Machine& m = machine();
-    m.body();
-    m.fibres[m.now].done = true;
-    swapcontext(&m.fibres[m.now].at, &m.scheduler);
+    Fibre* const me = m.now;
+    while (m.started < m.turn.size()) {
+        me->thread = m.turn[m.started++];
+        set_thread(me->thread);
+        m.body();
+        if (me->barrier) break;  // it has waited: others have gone on, and threads are started no more
+    }
+    me->done = true;
+    me->barrier = 0;
+    swapcontext(&me->at, &m.scheduler);
+}
+
+inline void resume(Fibre& fibre) {
+    Machine& m = machine();
+    m.now = &fibre;
+    swapcontext(&m.scheduler, &fibre.at);
 }
 
 inline void run_block(const dim3& block, const Order& order, std::uint64_t number) {
@@ -89,49 +114,64 @@ inline void run_block(const dim3& block, const Order& order, std::uint64_t numbe
     constexpr std::size_t stack = 64 << 10;
     const std::size_t count = std::size_t(block.x) * block.y * block.z;
     m.shared.clear();
-    m.fibres.resize(count);
-    for (std::size_t i = 0; i < count; ++i) {
-        Fibre& f = m.fibres[i];
-        f.id = {unsigned(i % block.x), unsigned(i / block.x % block.y), unsigned(i / block.x / block.y)};
+    m.block = block;
+    m.started = 0;
+    m.turn.resize(count);
+    std::iota(m.turn.begin(), m.turn.end(), std::size_t(0));
+    holon::Random random(order.seed, number);
+    const auto arrange = [&](auto& row) {
+        if (order.kind == Order::descending) std::reverse(row.begin(), row.end());
+        if (order.kind == Order::shuffled)
+            for (std::size_t i = row.size(); i > 1; --i) std::swap(row[i - 1], row[random.below(i)]);
+    };
+    arrange(m.turn);
+    // Up to the first barrier: threads start in their order, on a new fibre whenever the last one's thread waits.
+    std::size_t used = 0;
+    while (m.started < count) {
+        if (used == m.fibres.size()) m.fibres.push_back(std::make_unique<Fibre>());
+        Fibre& f = *m.fibres[used++];
+        if (!f.stack) f.stack.reset(new char[stack]);
         f.done = false;
         f.barrier = 0;
-        if (!f.stack) f.stack.reset(new char[stack]);
         getcontext(&f.at);
         f.at.uc_stack.ss_sp = f.stack.get();
         f.at.uc_stack.ss_size = stack;
         f.at.uc_link = nullptr;
         makecontext(&f.at, entry, 0);
+        resume(f);
     }
-    std::vector<std::size_t> turn(count);
-    std::iota(turn.begin(), turn.end(), std::size_t(0));
-    if (order.kind == Order::descending) std::reverse(turn.begin(), turn.end());
-    holon::Random random(order.seed, number);
+    // Between barriers: those that wait go on, each until the next.
+    std::size_t left = count;  // threads that had not ended at the last barrier
     for (;;) {
-        if (order.kind == Order::shuffled)
-            for (std::size_t i = count; i > 1; --i) std::swap(turn[i - 1], turn[random.below(i)]);
-        for (const std::size_t i : turn) {
-            if (m.fibres[i].done) continue;
-            m.now = i;
-            threadIdx = m.fibres[i].id;
-            swapcontext(&m.scheduler, &m.fibres[i].at);
+        std::vector<Fibre*> waiting;
+        for (std::size_t i = 0; i < used; ++i)
+            if (!m.fibres[i]->done) waiting.push_back(m.fibres[i].get());
+        if (waiting.empty()) return;
+        for (const Fibre* f : waiting)
+            if (waiting.size() != left || f->barrier != waiting.front()->barrier)
+                throw std::logic_error("divergent barrier: a thread waits at line " + std::to_string(f->barrier) +
+                                       (waiting.size() != left
+                                            ? ", another has left the kernel"
+                                            : ", another at line " + std::to_string(waiting.front()->barrier)));
+        left = waiting.size();
+        std::sort(waiting.begin(), waiting.end(), [](const Fibre* a, const Fibre* b) { return a->thread < b->thread; });
+        arrange(waiting);
+        for (Fibre* f : waiting) {
+            set_thread(f->thread);
+            resume(*f);
         }
-        const bool all_done = std::all_of(m.fibres.begin(), m.fibres.end(), [](const Fibre& f) { return f.done; });
-        if (all_done) return;
-        const int line = std::max_element(m.fibres.begin(), m.fibres.end(), [](const Fibre& a, const Fibre& b) {
-                             return a.barrier < b.barrier;
-                         })->barrier;
-        for (const Fibre& f : m.fibres)
-            if (f.done || f.barrier != line)
-                throw std::logic_error(
-                    "divergent barrier: a thread waits at line " + std::to_string(line) +
-                    (f.done ? ", another has left the kernel" : ", another at line " + std::to_string(f.barrier)));
-        for (Fibre& f : m.fibres) f.barrier = 0;
     }
 }
 
+/// The order that kernels run in from here on.
+inline Order& order() {
+    static Order now;
+    return now;
+}
+
 /// Runs a kernel over its grid; throws std::logic_error for a divergent barrier.
-template <class... P, class... A>
-void launch(const Order& order, void (*kernel)(P...), dim3 grid, dim3 block, A... arguments) {
+template <class... P, class... A> void run(void (*kernel)(P...), dim3 grid, dim3 block, A... arguments) {
+    const Order how = order();
     gridDim = grid;
     blockDim = block;
     machine().body = [=] { kernel(arguments...); };
@@ -140,9 +180,17 @@ void launch(const Order& order, void (*kernel)(P...), dim3 grid, dim3 block, A..
         for (unsigned y = 0; y < grid.y; ++y)
             for (unsigned x = 0; x < grid.x; ++x) {
                 blockIdx = {x, y, z};
-                run_block(block, order, number++);
+                run_block(block, how, number++);
             }
 }
+
+/// What launching does with the work: at once, unless a test brings streams.
+using Submit = void (*)(CUstream_st* stream, std::function<void()> work);
+inline Submit& submit_to() {
+    static Submit now = [](CUstream_st*, std::function<void()> work) { work(); };
+    return now;
+}
+inline void submit(CUstream_st* stream, std::function<void()> work) { submit_to()(stream, std::move(work)); }
 
 }  // namespace host_cuda
 

@@ -1,12 +1,8 @@
-// Softmax, cross-entropy, dropout and average pooling kernels on the host emulation against the ops in double.
-#include "gpu/host_cuda.hpp"
+// Softmax, cross-entropy, dropout, warp and norm kernels on the host emulation against the ops in double.
+#include "gpu/compare.hpp"
 
-#include <holon/average_pool2d.cuh>
-#include <holon/classify.cuh>
-#include <holon/dropout.cuh>
 #include <holon/op/op.hpp>
 
-#include "gpu/compare.hpp"
 #include "support/catch.hpp"
 
 using namespace holon;
@@ -15,31 +11,32 @@ using namespace holon::test;
 TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu]", float, bfloat16, half) {
     using T = TestType;
     auto& context = default_context<Cpu>();
-    for (const Order& order : orders)
-        for (const Shape s : {Shape{3, 1, 1, 5}, Shape{1, 2, 3, 2}, Shape{70, 1, 1, 1}}) {
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const Shape s : {Shape{3, 1, 1, 5}, Shape{1, 2, 3, 2}, Shape{700, 1, 1, 1}}) {
             const Both<T> x(s, 1), dy(s, 2), old(s, 3);
-            std::vector<T> y(std::size_t(s.size()), T(NAN));
-            launch(order, gpu::softmax_forward<T>, 2, 16, s.rows(), int(s.c), x.narrow.data(), y.data());
+            auto y = target<T>(s.size());
+            gpu::softmax(queue, s.rows(), int(s.c), x.narrow.data(), y.data());
             REQUIRE(error(y, op::softmax(context, x.wide)) < kernel_tolerance<T>());
             Tensor<double, Cpu> seen(s);
             for (std::size_t i = 0; i < y.size(); ++i) seen.data()[i] = double(float(y[i]));
-            for (const bool add : {false, true}) {
-                std::vector<T> dx = add ? old.narrow : std::vector<T>(y.size(), T(NAN));
-                auto expected = add ? old.wide.clone() : zeros<double>(s);
+            for (const Both<T>* before : {static_cast<const Both<T>*>(nullptr), &old}) {
+                auto dx = target(s.size(), before);
+                auto expected = expected_onto(s, before);
                 op::softmax_backward(context, seen, dy.wide, expected, Gradient::add);
-                launch(order, gpu::softmax_backward<T>, 2, 16, s.rows(), int(s.c), std::as_const(y).data(),
-                       dy.narrow.data(), dx.data(), add);
+                gpu::softmax_backward(queue, s.rows(), int(s.c), std::as_const(y).data(), dy.narrow.data(), dx.data(),
+                                      before != nullptr);
                 for (std::size_t i = 0; i < dx.size(); ++i)  // one class: all zeros, so absolute
                     REQUIRE(std::abs(double(float(dx[i])) - std::as_const(expected).data()[i]) <
                             4 * kernel_tolerance<T>());
             }
         }
+    });
 }
 
 TEST_CASE("cross-entropy kernels agree with the op, with and without weights, beyond one block", "[gpu]") {
     auto& context = default_context<Cpu>();
-    for (const Order& order : orders)
-        for (const int images : {1, 4, gpu::loss_threads, 2 * gpu::loss_threads + 3})
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const int images : {1, 4, 128, 259})
             for (const bool weighted : {false, true}) {
                 const int classes = 5;
                 const Shape s{images, 1, 1, classes};
@@ -52,21 +49,21 @@ TEST_CASE("cross-entropy kernels agree with the op, with and without weights, be
                 }
                 const float* heavy = weighted ? weights.data() : nullptr;
                 float loss = NAN;
-                launch(order, gpu::cross_entropy_forward, 1, gpu::loss_threads, images, classes, x.narrow.data(),
-                       static_cast<const int*>(labels.data()), heavy, &loss);
+                gpu::cross_entropy(queue, images, classes, x.narrow.data(), labels.data(), heavy, &loss);
                 REQUIRE(double(loss) ==
                         Approx(op::cross_entropy(context, x.wide, labels, weights).elements()[0]).epsilon(1e-6));
                 const float upstream = 0.5f;
-                for (const bool add : {false, true}) {
-                    std::vector<float> dx = add ? old.narrow : std::vector<float>(x.narrow.size(), NAN);
-                    auto expected = add ? old.wide.clone() : zeros<double>(s);
+                for (const Both<float>* before : {static_cast<const Both<float>*>(nullptr), &old}) {
+                    auto dx = target(s.size(), before);
+                    auto expected = expected_onto(s, before);
                     op::cross_entropy_backward(context, x.wide, labels, weights, full<double>({1, 1, 1, 1}, 0.5),
                                                expected, Gradient::add);
-                    launch(order, gpu::cross_entropy_backward, unsigned(images + 31) / 32, 32, images, classes,
-                           x.narrow.data(), static_cast<const int*>(labels.data()), heavy, &upstream, dx.data(), add);
+                    gpu::cross_entropy_backward(queue, images, classes, x.narrow.data(), labels.data(), heavy,
+                                                &upstream, dx.data(), before != nullptr);
                     REQUIRE(error(dx, expected) < 1e-6);
                 }
             }
+    });
 }
 
 TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu]", float, bfloat16, half) {
@@ -75,64 +72,114 @@ TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu]",
     const op::DropoutMask mask{.rate = 0.5, .seed = 9, .stream = 4, .first = 77};
     const gpu::Mask words{mask.seed, mask.stream, mask.first, std::uint64_t(mask.rate * 0x1p32),
                           float(1 / (1 - mask.rate))};
-    for (const Order& order : orders)
-        for (const std::int64_t count : {1, 3, 4, 1001}) {
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const std::int64_t count : {1, 3, 4, 5001}) {
             const Shape s = vector_shape(count);
             const Both<T> x(s, 1), old(s, 2);
-            std::vector<T> y(std::size_t(count), T(NAN));
-            launch(order, gpu::masked_copy<T>, 3, 32, count, words, x.narrow.data(), y.data(), false);
-            const auto expected = op::dropout(context, x.wide, mask);
-            for (std::size_t i = 0; i < y.size(); ++i)
-                REQUIRE(double(float(y[i])) == std::as_const(expected).data()[i]);
-            std::vector<T> dx = old.narrow;
+            auto y = target<T>(count), dx = old.narrow;
+            gpu::dropout(queue, count, words, x.narrow.data(), y.data(), false);
+            REQUIRE(error(y, op::dropout(context, x.wide, mask)) == 0);
             auto gradient = old.wide.clone();
             op::dropout_backward(context, x.wide, mask, gradient, Gradient::add);
-            launch(order, gpu::masked_copy<T>, 3, 32, count, words, x.narrow.data(), dx.data(), true);
+            gpu::dropout(queue, count, words, x.narrow.data(), dx.data(), true);
             REQUIRE(error(dx, gradient) < kernel_tolerance<T>());
         }
+    });
 }
 
 namespace {
 
-template <class T, int W> void check_average(const Order& order, Shape s, const Pool2dOptions& o) {
+/// Turned, sheared, zoomed in and out, moved, flipped, and one that has no inverse.
+std::vector<op::Warp> some_warps(bool shifted) {
+    std::vector<op::Warp> warps(5);
+    warps[1].matrix = {0.9, 0.15, -0.2, 1.1};
+    warps[1].offset = {0.37, 0.71};
+    warps[1].flip_horizontal = true;
+    warps[2].matrix = {1.7, -0.3, 0.1, 0.45};
+    warps[2].offset = {-2.317, 1.931};  // no position half-way between two pixels
+    warps[2].flip_vertical = true;
+    warps[3].matrix = {0, 1, 0, 1};
+    warps[4].matrix = {-1, 0, 0, -1};
+    warps[4].offset = {6.23, 5.41};
+    warps[4].flip_horizontal = warps[4].flip_vertical = true;
+    if (shifted) {
+        warps[1].shift = {0.5f, -0.5f, 0.25f};
+        warps[4].shift = {-1.5f, 0.f, 0.f};
+    }
+    return warps;
+}
+
+template <class T> void check_warp(const gpu::Queue& queue, Shape s, const op::WarpOptions& o, bool shifted) {
     auto& context = default_context<Cpu>();
-    const Shape t = op::pool2d_shape(s, o), g{s.n, 1, 1, s.c};
-    const gpu::Pooling pooling{s.n,        s.h,        s.w,        t.h,        t.w,           int(s.c),
-                               o.window.h, o.window.w, o.step().h, o.step().w, o.padding.top, o.padding.left};
-    const Both<T> x(s, 1), dy(t, 2), old(s, 3), dg(g, 4);
-    std::vector<T> y(std::size_t(t.size()), T(NAN)), mean(std::size_t(g.size()), T(NAN));
-    launch(order, gpu::average_pool_forward<T, W>, 2, 64, pooling, x.narrow.data(), y.data());
-    REQUIRE(error(y, op::average_pool2d(context, x.wide, o)) < kernel_tolerance<T>());
-    const unsigned packs = unsigned(s.c) / W;
-    launch(order, gpu::global_average_forward<T, W>,
-           dim3((packs + gpu::average_lanes - 1) / gpu::average_lanes, unsigned(s.n)),
-           dim3(gpu::average_lanes, gpu::average_lines), s.h * s.w, int(s.c), x.narrow.data(), mean.data());
-    REQUIRE(error(mean, op::global_average(context, x.wide)) < kernel_tolerance<T>());
-    for (const bool add : {false, true}) {
-        const auto start = [&] { return add ? old.narrow : std::vector<T>(std::size_t(s.size()), T(NAN)); };
-        auto expected = add ? old.wide.clone() : zeros<double>(s);
-        op::average_pool2d_backward(context, dy.wide, o, expected, Gradient::add);
-        std::vector<T> dx = start();
-        launch(order, gpu::average_pool_backward<T, W>, 2, 64, pooling, dy.narrow.data(), dx.data(), add);
-        REQUIRE(error(dx, expected) < kernel_tolerance<T>());
-        expected = add ? old.wide.clone() : zeros<double>(s);
-        op::global_average_backward(context, dg.wide, expected, Gradient::add);
-        dx = start();
-        launch(order, gpu::global_average_backward<T, W>, 2, 64, s.n, s.h * s.w, int(s.c), dg.narrow.data(), dx.data(),
-               add);
+    const std::vector<op::Warp> warps = some_warps(shifted);
+    std::vector<gpu::WarpImage> images;
+    for (const op::Warp& w : warps)
+        images.push_back({{w.matrix[0], w.matrix[1], w.matrix[2], w.matrix[3]},
+                          {w.offset[0], w.offset[1]},
+                          {w.shift[0], w.shift[1], w.shift[2]},
+                          w.flip_horizontal,
+                          w.flip_vertical,
+                          w.shift != std::array<float, 3>{}});
+    const gpu::Warping warping{s.n,
+                               s.h,
+                               s.w,
+                               int(s.c),
+                               o.channels,
+                               o.bilinear,
+                               {o.mean[0], o.mean[1], o.mean[2]},
+                               {o.scale[0], o.scale[1], o.scale[2]}};
+    const Shape t{s.n, s.h, s.w, o.channels};
+    const Both<T> x(s, 1), dy(t, 2), old(s, 3);
+    auto y = target<T>(t.size());
+    std::vector<float> range(std::size_t(2 * s.n), NAN);
+    gpu::affine_warp(queue, warping, images.data(), shifted, x.narrow.data(), range.data(), y.data());
+    REQUIRE(error(y, op::affine_warp(context, x.wide, std::span<const op::Warp>(warps), o)) < kernel_tolerance<T>());
+    // The clip's edges are values of the image itself, in float here and in double there: the same values are cut.
+    for (const Both<T>* before : {static_cast<const Both<T>*>(nullptr), &old}) {
+        auto dx = target(s.size(), before);
+        auto expected = expected_onto(s, before);
+        op::affine_warp_backward(context, x.wide, dy.wide, std::span<const op::Warp>(warps), o, expected,
+                                 Gradient::add);
+        gpu::affine_warp_backward(queue, warping, images.data(), shifted, x.narrow.data(), dy.narrow.data(),
+                                  range.data(), dx.data(), before != nullptr);
         REQUIRE(error(dx, expected) < kernel_tolerance<T>());
     }
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("average pooling kernels agree with the ops, over windows and over images", "[gpu]", float, bfloat16,
-                   half) {
-    constexpr int W = gpu::pack_width<TestType>;
-    for (const Order& order : orders) {
-        check_average<TestType, W>(order, {2, 9, 7, 2 * W}, {.window = 3, .stride = 2, .padding = 1});
-        check_average<TestType, W>(order, {1, 3, 2, 33 * W}, {.window = 2, .stride = 1});
-        check_average<TestType, 1>(order, {1, 5, 11, 3}, {.window = {2, 4}, .stride = {1, 3}, .padding = {0, 1, 2, 1}});
-        check_average<TestType, 1>(order, {3, 1, 1, 5}, {.window = 1});
-    }
+TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu]", float, bfloat16, half) {
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const bool shifted : {false, true})
+            for (const bool bilinear : {false, true}) {
+                const op::WarpOptions grey{.channels = 3, .bilinear = bilinear, .mean = {1, 2, 3}, .scale = {1, 2, .5}};
+                check_warp<TestType>(queue, {5, 9, 8, 1}, grey, shifted);
+                check_warp<TestType>(queue, {5, 7, 10, 3}, grey, shifted);
+                check_warp<TestType>(queue, {5, 1, 1, 1}, {.channels = 1, .bilinear = bilinear}, shifted);
+                check_warp<TestType>(queue, {5, 17, 19, 2}, {.channels = 2, .bilinear = bilinear}, shifted);
+            }
+    });
+}
+
+TEMPLATE_TEST_CASE("sums of squares and the search for what is not finite", "[gpu]", float, bfloat16, half) {
+    using T = TestType;
+    auto& context = default_context<Cpu>();
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const std::int64_t count : {1, 255, 256, 20000}) {
+            Both<T> x(vector_shape(count), 1);
+            std::vector<double> scratch(gpu::norm_scratch, NAN);
+            gpu::squared_norm(queue, count, x.narrow.data(), scratch.data());
+            REQUIRE(scratch[0] == Approx(op::squared_norm(context, x.wide)).epsilon(1e-12));
+            int bad = 0;
+            gpu::find_not_finite(queue, count, x.narrow.data(), &bad);
+            REQUIRE(bad == 0);
+            for (const float wrong : {INFINITY, -INFINITY, NAN}) {
+                bad = 0;
+                auto y = x.narrow;
+                y[std::size_t(count * 2 / 3)] = T(wrong);
+                gpu::find_not_finite(queue, count, std::as_const(y).data(), &bad);
+                REQUIRE(bad == 1);
+            }
+        }
+    });
 }

@@ -1,0 +1,355 @@
+// kernels.cu: the one file that nvcc compiles: launchers (op/gpu/kernels.hpp) that choose the width of packs and grids.
+#include <holon/affine_warp.cuh>
+#include <holon/average_pool2d.cuh>
+#include <holon/batch_norm.cuh>
+#include <holon/classify.cuh>
+#include <holon/dropout.cuh>
+#include <holon/elementwise.cuh>
+#include <holon/launch.cuh>
+#include <holon/max_pool2d.cuh>
+#include <holon/optimizer.cuh>
+#include <holon/reduce.cuh>
+
+namespace holon::gpu {
+
+// Elementwise.
+
+namespace {
+
+template <int W, class F> void start_each(const Queue& queue, std::int64_t count, const F& f) {
+    if (count) launch(queue, each<W, F>, flat_grid(queue, divided_up(count, W)), flat_threads, count, f);
+}
+
+}  // namespace
+
+template <class T> void relu(const Queue& queue, std::int64_t count, const T* x, T* y) {
+    by_alignment<T>([&]<int W>() { start_each<W>(queue, count, Relu<T>{x, y}); }, x, y);
+}
+template <class T>
+void relu_backward(const Queue& queue, std::int64_t count, const T* y, const T* dy, T* dx, bool add) {
+    by_alignment<T>([&]<int W>() { start_each<W>(queue, count, ReluBackward<T>{y, dy, dx, add}); }, y, dy, dx);
+}
+template <class T> void add(const Queue& queue, std::int64_t count, const T* a, const T* b, T* y) {
+    by_alignment<T>([&]<int W>() { start_each<W>(queue, count, Add<T>{a, b, y}); }, a, b, y);
+}
+template <class T> void scale(const Queue& queue, std::int64_t count, float factor, T* x) {
+    by_alignment<T>([&]<int W>() { start_each<W>(queue, count, Scale<T>{x, factor, x}); }, x);
+}
+template <class From, class To> void carry(const Queue& queue, std::int64_t count, const From* x, To* y, bool add) {
+    using Narrow = std::conditional_t<(sizeof(To) < sizeof(From)), To, From>;
+    by_alignment<Narrow>([&]<int W>() { start_each<W>(queue, count, Carry<From, To>{x, y, add}); }, x, y);
+}
+void inverse_deviation(const Queue& queue, int channels, const float* variance, float epsilon, float* out) {
+    by_alignment<float>(
+        [&]<int W>() {
+            start_each<W>(queue, channels, InverseDeviation{variance, epsilon, out});
+        },
+        variance, out);
+}
+void running_update(const Queue& queue, int channels, const float* batch, float keep, float share, float* running) {
+    by_alignment<float>(
+        [&]<int W>() {
+            start_each<W>(queue, channels, RunningUpdate{batch, keep, share, running});
+        },
+        batch, running);
+}
+
+// Rows and sums over them.
+
+namespace {
+
+/// Blocks for a rows x packs matrix: as many packs side by side as there are, up to a warp.
+struct Columns {
+    dim3 block;
+    unsigned across;  // blocks over the packs
+    std::int64_t down(std::int64_t rows) const { return divided_up(rows, block.y); }
+};
+Columns columns(std::int64_t packs) {
+    unsigned lanes = 1;
+    while (lanes < 32 && lanes < packs) lanes *= 2;
+    return {dim3(lanes, unsigned(column_threads) / lanes), unsigned(divided_up(packs, lanes))};
+}
+
+constexpr std::int64_t grid_y = 65535;
+
+dim3 passing_grid(const Queue& queue, const Columns& c, std::int64_t rows) {
+    const std::int64_t most = std::int64_t(queue.multiprocessors) * blocks_per_multiprocessor / c.across;
+    return dim3(c.across, unsigned(std::clamp<std::int64_t>(std::min(c.down(rows), most), 1, grid_y)));
+}
+
+/// Into how many parts sums over the rows are cut: enough to fill the card, and for each thread to add few numbers in
+/// float.
+std::int64_t sum_parts(const Queue& queue, const Columns& c, std::int64_t rows) {
+    constexpr std::int64_t most_in_float = 128, blocks = 4;
+    const std::int64_t filling = divided_up(std::int64_t(queue.multiprocessors) * blocks, c.across);
+    const std::int64_t parts = std::max(std::min(c.down(rows), filling), divided_up(c.down(rows), most_in_float));
+    return std::clamp<std::int64_t>(parts, 1, grid_y);
+}
+
+/// Sums into `partial`; returns the number of parts.
+template <int W, class Rows>
+int start_sums(const Queue& queue, std::int64_t rows, int channels, const Rows& take, float* partial) {
+    const Columns c = columns(channels / W);
+    const int parts = int(sum_parts(queue, c, rows));
+    launch(queue, channel_sums<W, Rows>, dim3(c.across, unsigned(parts)), c.block, rows, channels, take, partial);
+    return parts;
+}
+
+dim3 finishing_grid(int channels) { return dim3(unsigned(divided_up(channels, finish_lanes))); }
+dim3 finishing_block() { return dim3(finish_lanes, finish_lines); }
+
+}  // namespace
+
+template <class T> std::int64_t sums_scratch(const Queue& queue, std::int64_t rows, int channels) {
+    // Two sums a part, and two vectors beside them; for whichever width the launch will take.
+    std::int64_t parts = 0;
+    for (const int width : {1, pack_width<T>})
+        if (channels % width == 0) parts = std::max(parts, sum_parts(queue, columns(channels / width), rows));
+    return (2 * parts + 2) * channels;
+}
+template <class T>
+void channel_sum(const Queue& queue, std::int64_t rows, int channels, const T* dy, float* scratch, float* out,
+                 bool add) {
+    by_width<T>(
+        channels,
+        [&]<int W>() {
+            const int parts = start_sums<W>(queue, rows, channels, SumRows<T, W>{dy}, scratch);
+            launch(queue, finish_sum, finishing_grid(channels), finishing_block(), parts, channels, scratch, out, add);
+        },
+        dy);
+}
+template <class T>
+void channel_moments(const Queue& queue, std::int64_t rows, int channels, const T* x, float* scratch, float* mean,
+                     float* variance) {
+    float *const level = scratch, *const partial = scratch + 2 * channels;
+    launch(queue, sample_level<T>, dim3(unsigned(divided_up(channels, 64))), 64, rows, channels, x, level);
+    by_width<T>(
+        channels,
+        [&]<int W>() {
+            const int parts = start_sums<W>(queue, rows, channels, MomentRows<T, W>{x, level, {}}, partial);
+            launch(queue, finish_moments, finishing_grid(channels), finishing_block(), parts, rows, channels, partial,
+                   level, mean, variance);
+        },
+        x);
+}
+template <class T>
+void batch_norm(const Queue& queue, std::int64_t rows, int channels, const T* x, const T* residual,
+                const Channels& normal, bool relu, T* y) {
+    if (rows == 0) return;
+    by_width<T>(
+        channels,
+        [&]<int W>() {
+            const Columns c = columns(channels / W);
+            launch(queue, batch_norm_forward<T, W>, passing_grid(queue, c, rows), c.block, rows, channels, x, residual,
+                   normal, relu, y);
+        },
+        x, residual, y);
+}
+template <class T>
+void batch_norm_backward(const Queue& queue, std::int64_t rows, int channels, const T* x, const T* y, const T* dy,
+                         const Channels& normal, bool relu, bool batch_statistics, const BatchNormTargets<T>& wanted,
+                         float* scratch) {
+    if (rows == 0) return;
+    const bool by_batch = wanted.x && batch_statistics;
+    float* const tilt = by_batch ? scratch : nullptr;
+    float *const level = scratch + channels, *const partial = scratch + 2 * channels;
+    by_width<T>(
+        channels,
+        [&]<int W>() {
+            const Masked<T, W> masked{x, y, dy, normal, relu, {}};
+            if (wanted.weight || wanted.bias || by_batch) {
+                const int parts = start_sums<W>(queue, rows, channels, GradientRows<T, W>{masked}, partial);
+                launch(queue, finish_gradients, finishing_grid(channels), finishing_block(), parts, rows, channels,
+                       partial, normal, wanted.weight, wanted.add_weight, wanted.bias, wanted.add_bias, tilt, level);
+            }
+            if (!wanted.x && !wanted.residual) return;
+            const Columns c = columns(channels / W);
+            launch(queue, gpu::batch_norm_backward<T, W>, passing_grid(queue, c, rows), c.block, rows, channels, masked,
+                   tilt, level, wanted.x, wanted.add_x, wanted.residual, wanted.add_residual);
+        },
+        x, y, dy, wanted.x, wanted.residual);
+}
+template <class T> void add_bias(const Queue& queue, std::int64_t rows, int channels, const float* bias, T* y) {
+    if (rows == 0) return;
+    by_width<T>(
+        channels,
+        [&]<int W>() {
+            const Columns c = columns(channels / W);
+            launch(queue, bias_rows<T, W>, passing_grid(queue, c, rows), c.block, rows, channels, bias, y);
+        },
+        y);
+}
+
+// Windows. `place` has a byte an element, so its packs are aligned where those of 16-byte elements are not.
+
+namespace {
+
+template <class T> bool places_align(const std::uint8_t* place) {
+    return reinterpret_cast<std::uintptr_t>(place) % std::size_t(pack_width<T>) == 0;
+}
+/// A pointer that says "not aligned" to `by_width`.
+const char* unaligned() { return reinterpret_cast<const char*>(std::uintptr_t(1)); }
+
+}  // namespace
+
+template <class T> void max_pool(const Queue& queue, const Pooling& o, const T* x, T* y, std::uint8_t* place) {
+    by_width<T>(
+        o.channels,
+        [&]<int W>() {
+            const std::int64_t packs = o.n * o.rows * o.columns * (o.channels / W);
+            launch(queue, max_pool_forward<T, W>, flat_grid(queue, packs), flat_threads, o, x, y, place);
+        },
+        x, y, places_align<T>(place) ? nullptr : unaligned());
+}
+template <class T>
+void max_pool_backward(const Queue& queue, const Pooling& o, const T* dy, const std::uint8_t* place, T* dx, bool add) {
+    by_width<T>(
+        o.channels,
+        [&]<int W>() {
+            const std::int64_t packs = o.n * o.h * o.w * (o.channels / W);
+            launch(queue, gpu::max_pool_backward<T, W>, flat_grid(queue, packs), flat_threads, o, dy, place, dx, add);
+        },
+        dy, dx, places_align<T>(place) ? nullptr : unaligned());
+}
+template <class T> void average_pool(const Queue& queue, const Pooling& o, const T* x, T* y) {
+    by_width<T>(
+        o.channels,
+        [&]<int W>() {
+            const std::int64_t packs = o.n * o.rows * o.columns * (o.channels / W);
+            launch(queue, average_pool_forward<T, W>, flat_grid(queue, packs), flat_threads, o, x, y);
+        },
+        x, y);
+}
+template <class T> void average_pool_backward(const Queue& queue, const Pooling& o, const T* dy, T* dx, bool add) {
+    by_width<T>(
+        o.channels,
+        [&]<int W>() {
+            const std::int64_t packs = o.n * o.h * o.w * (o.channels / W);
+            launch(queue, gpu::average_pool_backward<T, W>, flat_grid(queue, packs), flat_threads, o, dy, dx, add);
+        },
+        dy, dx);
+}
+template <class T>
+void global_average(const Queue& queue, std::int64_t images, std::int64_t positions, int channels, const T* x, T* y) {
+    by_width<T>(
+        channels,
+        [&]<int W>() {
+            // Images are the grid's second extent, so more than it holds go in several launches.
+            for (std::int64_t first = 0; first < images; first += grid_y) {
+                const std::int64_t here = std::min(grid_y, images - first);
+                const dim3 grid(unsigned(divided_up(channels / W, average_lanes)), unsigned(here));
+                launch(queue, global_average_forward<T, W>, grid, dim3(average_lanes, average_lines), positions,
+                       channels, x + first * positions * channels, y + first * channels);
+            }
+        },
+        x, y);
+}
+template <class T>
+void global_average_backward(const Queue& queue, std::int64_t images, std::int64_t positions, int channels, const T* dy,
+                             T* dx, bool add) {
+    by_width<T>(
+        channels,
+        [&]<int W>() {
+            const std::int64_t packs = images * positions * (channels / W);
+            launch(queue, gpu::global_average_backward<T, W>, flat_grid(queue, packs), flat_threads, images, positions,
+                   channels, dy, dx, add);
+        },
+        dy, dx);
+}
+
+// Classes.
+
+template <class T> void softmax(const Queue& queue, std::int64_t rows, int channels, const T* x, T* y) {
+    launch(queue, softmax_forward<T>, flat_grid(queue, rows), flat_threads, rows, channels, x, y);
+}
+template <class T>
+void softmax_backward(const Queue& queue, std::int64_t rows, int channels, const T* y, const T* dy, T* dx, bool add) {
+    launch(queue, softmax_slope<T>, flat_grid(queue, rows), flat_threads, rows, channels, y, dy, dx, add);
+}
+void cross_entropy(const Queue& queue, int images, int classes, const float* logits, const int* labels,
+                   const float* weights, float* loss) {
+    launch(queue, cross_entropy_forward, 1, loss_threads, images, classes, logits, labels, weights, loss);
+}
+void cross_entropy_backward(const Queue& queue, int images, int classes, const float* logits, const int* labels,
+                            const float* weights, const float* dy, float* dx, bool add) {
+    launch(queue, cross_entropy_slope, dim3(unsigned(divided_up(images, 32))), 32, images, classes, logits, labels,
+           weights, dy, dx, add);
+}
+
+// Augmentation and regularisation.
+
+template <class T> void dropout(const Queue& queue, std::int64_t count, const Mask& mask, const T* x, T* y, bool add) {
+    launch(queue, masked_copy<T>, flat_grid(queue, divided_up(count, 4)), flat_threads, count, mask, x, y, add);
+}
+template <class T>
+void affine_warp(const Queue& queue, const Warping& o, const WarpImage* images, bool shifted, const T* x, float* range,
+                 T* y) {
+    if (o.n == 0) return;
+    if (shifted) launch(queue, warp_range<T>, dim3(unsigned(o.n)), range_threads, o, images, x, range);
+    launch(queue, warp_forward<T>, flat_grid(queue, o.n * o.h * o.w), flat_threads, o, images, x, range, y);
+}
+template <class T>
+void affine_warp_backward(const Queue& queue, const Warping& o, const WarpImage* images, bool shifted, const T* x,
+                          const T* dy, float* range, T* dx, bool add) {
+    if (o.n == 0) return;
+    if (shifted) launch(queue, warp_range<T>, dim3(unsigned(o.n)), range_threads, o, images, x, range);
+    launch(queue, warp_backward<T>, flat_grid(queue, o.n * o.h * o.w), flat_threads, o, images, x, dy, range, dx, add);
+}
+
+// Optimizers and norms.
+
+void adam(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers) {
+    if (count) launch(queue, adam_step, dim3(unsigned(chunks)), flat_threads, all, count, numbers);
+}
+void sgd(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov) {
+    if (count) launch(queue, sgd_step, dim3(unsigned(chunks)), flat_threads, all, count, momentum, nesterov);
+}
+template <class T> void squared_norm(const Queue& queue, std::int64_t count, const T* x, double* scratch) {
+    const dim3 parts(std::min(flat_grid(queue, count).x, unsigned(reduce_threads)));
+    launch(queue, square_parts<T>, parts, reduce_threads, count, x, scratch + 1);
+    launch(queue, join_parts, 1, reduce_threads, int(parts.x), scratch + 1, scratch);
+}
+template <class T> void find_not_finite(const Queue& queue, std::int64_t count, const T* x, int* bad) {
+    launch(queue, not_finite<T>, flat_grid(queue, count), flat_threads, count, x, bad);
+}
+
+// What exists: every launcher for every element type.
+
+#define HOLON_KERNELS_OF(T)                                                                                           \
+    template void relu(const Queue&, std::int64_t, const T*, T*);                                                     \
+    template void relu_backward(const Queue&, std::int64_t, const T*, const T*, T*, bool);                            \
+    template void add(const Queue&, std::int64_t, const T*, const T*, T*);                                            \
+    template void scale(const Queue&, std::int64_t, float, T*);                                                       \
+    template void carry(const Queue&, std::int64_t, const T*, T*, bool);                                              \
+    template void add_bias(const Queue&, std::int64_t, int, const float*, T*);                                        \
+    template std::int64_t sums_scratch<T>(const Queue&, std::int64_t, int);                                           \
+    template void channel_sum(const Queue&, std::int64_t, int, const T*, float*, float*, bool);                       \
+    template void channel_moments(const Queue&, std::int64_t, int, const T*, float*, float*, float*);                 \
+    template void batch_norm(const Queue&, std::int64_t, int, const T*, const T*, const Channels&, bool, T*);         \
+    template void batch_norm_backward(const Queue&, std::int64_t, int, const T*, const T*, const T*, const Channels&, \
+                                      bool, bool, const BatchNormTargets<T>&, float*);                                \
+    template void max_pool(const Queue&, const Pooling&, const T*, T*, std::uint8_t*);                                \
+    template void max_pool_backward(const Queue&, const Pooling&, const T*, const std::uint8_t*, T*, bool);           \
+    template void average_pool(const Queue&, const Pooling&, const T*, T*);                                           \
+    template void average_pool_backward(const Queue&, const Pooling&, const T*, T*, bool);                            \
+    template void global_average(const Queue&, std::int64_t, std::int64_t, int, const T*, T*);                        \
+    template void global_average_backward(const Queue&, std::int64_t, std::int64_t, int, const T*, T*, bool);         \
+    template void softmax(const Queue&, std::int64_t, int, const T*, T*);                                             \
+    template void softmax_backward(const Queue&, std::int64_t, int, const T*, const T*, T*, bool);                    \
+    template void dropout(const Queue&, std::int64_t, const Mask&, const T*, T*, bool);                               \
+    template void affine_warp(const Queue&, const Warping&, const WarpImage*, bool, const T*, float*, T*);            \
+    template void affine_warp_backward(const Queue&, const Warping&, const WarpImage*, bool, const T*, const T*,      \
+                                       float*, T*, bool);                                                             \
+    template void squared_norm(const Queue&, std::int64_t, const T*, double*);                                        \
+    template void find_not_finite(const Queue&, std::int64_t, const T*, int*);
+
+HOLON_KERNELS_OF(float)
+HOLON_KERNELS_OF(bfloat16)
+HOLON_KERNELS_OF(half)
+
+template void carry(const Queue&, std::int64_t, const float*, bfloat16*, bool);
+template void carry(const Queue&, std::int64_t, const float*, half*, bool);
+template void carry(const Queue&, std::int64_t, const bfloat16*, float*, bool);
+template void carry(const Queue&, std::int64_t, const half*, float*, bool);
+
+}  // namespace holon::gpu

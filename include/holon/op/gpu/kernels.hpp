@@ -1,0 +1,148 @@
+// op/gpu/kernels.hpp: what cuda/holon/kernels.cu offers the host: plain numbers and pointers into the device's memory,
+// and no CUDA header. Launchers return at once; the work follows in the queue's stream.
+#pragma once
+#include <cstdint>
+
+#include <holon/core/element.hpp>
+
+struct CUstream_st;
+
+namespace holon::gpu {
+
+/// Elements of T in an access of 16 bytes: launchers take such packs where channels and pointers allow it.
+template <class T> constexpr int pack_width = 16 / int(sizeof(T));
+
+/// Where work goes, and how wide the card is.
+struct Queue {
+    CUstream_st* stream = nullptr;
+    int multiprocessors = 1;
+};
+
+/// The four vectors of a normalisation; see op::Normalization.
+struct Channels {
+    const float *mean, *inverse_deviation, *weight, *bias;
+};
+
+/// Where batch norm's gradients go, and which are added; null: not wanted.
+template <class T> struct BatchNormTargets {
+    T *x, *residual;
+    float *weight, *bias;
+    bool add_x, add_residual, add_weight, add_bias;
+};
+
+/// An image n x h x w x channels and its pooled form n x rows x columns x channels.
+struct Pooling {
+    std::int64_t n, h, w, rows, columns;
+    int channels, window_h, window_w, step_h, step_w, top, left;
+};
+
+/// See op::DropoutMask; `bar` is rate * 2^32, `keep` 1 / (1 - rate).
+struct Mask {
+    std::uint64_t seed, stream, first, bar;
+    float keep;
+};
+
+/// See op::Warp. `low` and `high` are where a shifted image is cut, filled in on the device.
+struct WarpImage {
+    double matrix[4], offset[2];
+    float shift[3];
+    bool flip_horizontal, flip_vertical, shifted;
+};
+
+/// n images of h x w x `from` channels become h x w x `channels`; see op::WarpOptions.
+struct Warping {
+    std::int64_t n, h, w;
+    int from, channels;
+    bool bilinear;
+    float mean[3], scale[3];
+};
+
+/// Elements that one block of an optimizer's step takes.
+constexpr int step_chunk = 2048;
+
+/// One parameter of a step of Adam or SGD. `first_chunk` counts the chunks of the parameters before it; SGD's velocity
+/// is `first`, which may be null.
+struct StepParameter {
+    const float* gradient;
+    float *value, *first, *second;
+    std::int64_t count, first_chunk;
+    float rate;     ///< learning rate
+    float coupled;  ///< times the value, joins the gradient
+    float shrink;   ///< 1 - learning rate * decoupled decay
+};
+
+/// What all parameters of a step of Adam share; `rate` and `root` are 1 / (1 - beta1^step) and 1 / sqrt(1 -
+/// beta2^step).
+struct AdamNumbers {
+    float beta1, rest1, beta2, rest2, rate, root, epsilon;
+};
+
+template <class T> void relu(const Queue&, std::int64_t count, const T* x, T* y);
+template <class T> void relu_backward(const Queue&, std::int64_t count, const T* y, const T* dy, T* dx, bool add);
+/// y = a + b; y may be a or b.
+template <class T> void add(const Queue&, std::int64_t count, const T* a, const T* b, T* y);
+template <class T> void scale(const Queue&, std::int64_t count, float factor, T* x);
+/// y = x, or y += x, as another element type; From or To is float, or both are the same.
+template <class From, class To> void carry(const Queue&, std::int64_t count, const From* x, To* y, bool add);
+/// y_k += bias_k in every row.
+template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, const float* bias, T* y);
+
+/// Floats of scratch memory that the sums over rows need.
+template <class T> std::int64_t sums_scratch(const Queue&, std::int64_t rows, int channels);
+template <class T>
+void channel_sum(const Queue&, std::int64_t rows, int channels, const T* dy, float* scratch, float* out, bool add);
+template <class T>
+void channel_moments(const Queue&, std::int64_t rows, int channels, const T* x, float* scratch, float* mean,
+                     float* variance);
+void inverse_deviation(const Queue&, int channels, const float* variance, float epsilon, float* out);
+/// running = keep * running + share * batch.
+void running_update(const Queue&, int channels, const float* batch, float keep, float share, float* running);
+template <class T>
+void batch_norm(const Queue&, std::int64_t rows, int channels, const T* x, const T* residual, const Channels&,
+                bool relu, T* y);
+/// `y` null: the mask is taken from the normalised x.
+template <class T>
+void batch_norm_backward(const Queue&, std::int64_t rows, int channels, const T* x, const T* y, const T* dy,
+                         const Channels&, bool relu, bool batch_statistics, const BatchNormTargets<T>&, float* scratch);
+
+template <class T> void max_pool(const Queue&, const Pooling&, const T* x, T* y, std::uint8_t* place);
+template <class T>
+void max_pool_backward(const Queue&, const Pooling&, const T* dy, const std::uint8_t* place, T* dx, bool add);
+template <class T> void average_pool(const Queue&, const Pooling&, const T* x, T* y);
+template <class T> void average_pool_backward(const Queue&, const Pooling&, const T* dy, T* dx, bool add);
+template <class T>
+void global_average(const Queue&, std::int64_t images, std::int64_t positions, int channels, const T* x, T* y);
+template <class T>
+void global_average_backward(const Queue&, std::int64_t images, std::int64_t positions, int channels, const T* dy,
+                             T* dx, bool add);
+
+template <class T> void softmax(const Queue&, std::int64_t rows, int channels, const T* x, T* y);
+template <class T>
+void softmax_backward(const Queue&, std::int64_t rows, int channels, const T* y, const T* dy, T* dx, bool add);
+/// Labels and weights (null: 1) are on the device.
+void cross_entropy(const Queue&, int images, int classes, const float* logits, const int* labels, const float* weights,
+                   float* loss);
+void cross_entropy_backward(const Queue&, int images, int classes, const float* logits, const int* labels,
+                            const float* weights, const float* dy, float* dx, bool add);
+
+template <class T> void dropout(const Queue&, std::int64_t count, const Mask&, const T* x, T* y, bool add);
+
+/// `images` are on the device; `range` holds two floats an image, filled in here where `shifted` says that any needs
+/// them.
+template <class T>
+void affine_warp(const Queue&, const Warping&, const WarpImage* images, bool shifted, const T* x, float* range, T* y);
+template <class T>
+void affine_warp_backward(const Queue&, const Warping&, const WarpImage* images, bool shifted, const T* x, const T* dy,
+                          float* range, T* dx, bool add);
+
+/// `all` and `numbers` are on the device; `chunks` is the chunks of all parameters.
+void adam(const Queue&, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers);
+void sgd(const Queue&, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov);
+
+/// Doubles of scratch memory that `squared_norm` needs, the result among them: it is the first.
+constexpr int norm_scratch = 1 + 256;
+template <class T> void squared_norm(const Queue&, std::int64_t count, const T* x, double* scratch);
+/// Sets *bad to 1 where any element is infinite or NaN, and leaves it else.
+template <class T> void find_not_finite(const Queue&, std::int64_t count, const T* x, int* bad);
+
+}  // namespace holon::gpu
