@@ -26,18 +26,22 @@ std::string in_gib(double bytes) {
 }
 
 /// Lets cuDNN choose, as it would on the card; says what it did. Without cuDNN every convolution takes the budget.
-std::string ask_cudnn([[maybe_unused]] const Card& card, [[maybe_unused]] op::plan::Ledger& ledger) {
+std::string ask_cudnn([[maybe_unused]] const Card& card, [[maybe_unused]] const Options& options,
+                      [[maybe_unused]] op::plan::Ledger& ledger) {
 #ifdef HOLON_CUDNN
     const auto device = std::make_shared<gpu::Descriptor>(gpu::described(card));
     const auto budget = std::int64_t(ledger.workspace_budget);
     const auto known = std::make_shared<std::map<std::string, op::plan::Choice>>();
-    ledger.choose = [device, known, budget, name = card.name](std::string_view type, op::Direction direction,
-                                                              const Shape& x, const Conv2dOptions& o) {
+    const gpu::Numerics numerics{options.tf32, !options.nondeterministic};
+    ledger.choose = [device, known, budget, numerics, name = card.name](std::string_view type, op::Direction direction,
+                                                                        const Shape& x, const Conv2dOptions& o,
+                                                                        bool add) {
         auto [place, fresh] =
-            known->try_emplace(text(type, int(direction), ' ', x, ' ', o.out, ' ', o.kernel, ' ', o.stride, ' ',
+            known->try_emplace(text(type, int(direction), add, ' ', x, ' ', o.out, ' ', o.kernel, ' ', o.stride, ' ',
                                     o.padding.top, o.padding.bottom, o.padding.left, o.padding.right, ' ', o.dilation));
         if (fresh) {
-            const auto plan = gpu::plan_convolution({nullptr, device.get(), name}, direction, type, x, o, budget);
+            const auto plan = gpu::plan_convolution(
+                {nullptr, device.get(), name}, {direction, gpu::cudnn_type(type), x, o, add, numerics}, budget);
             place->second = {plan.engine, std::size_t(plan.workspace)};
         }
         return place->second;
@@ -50,18 +54,18 @@ std::string ask_cudnn([[maybe_unused]] const Card& card, [[maybe_unused]] op::pl
 }
 
 /// The least time of one op: arithmetic at the card's rate or traffic at its bandwidth, whichever is longer.
-double floor_of(const op::plan::Entry& entry, const Card& card, std::string_view element) {
-    return std::max(entry.flops / card.rate(element), entry.bytes / card.bandwidth);
+double floor_of(const op::plan::Entry& entry, const Card& card, double rate) {
+    return std::max(entry.flops / rate, entry.bytes / card.bandwidth);
 }
 
-void print_layers(const StepPlan& plan, const Card& card, std::string_view element) {
+void print_layers(const StepPlan& plan, const Card& card, double rate) {
     std::printf("%-28s %-22s %-18s %9s %9s %9s %10s  %s\n", "layer", "op", "image", "GFLOP", "MB", "floor us",
                 "workspace", "engine");
     for (const auto& e : plan.entries) {
         std::ostringstream image;
         image << e.image;
         std::printf("%-28s %-22s %-18s %9.2f %9.1f %9.1f %7.1f MB  %s\n", e.layer.c_str(), e.op.c_str(),
-                    image.str().c_str(), e.flops / 1e9, e.bytes / 1e6, floor_of(e, card, element) * 1e6,
+                    image.str().c_str(), e.flops / 1e9, e.bytes / 1e6, floor_of(e, card, rate) * 1e6,
                     double(e.choice.workspace) / 1e6, e.choice.engine.c_str());
     }
 }
@@ -72,11 +76,12 @@ template <Element T> int plan(const Options& options) {
     const Shape image{options.batch, size.rows, size.columns, 3};
     const std::vector<TopBlock> top = parse_top(options.top);
     auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
-    const std::string source = ask_cudnn(card, ledger);
+    const std::string source = ask_cudnn(card, options, ledger);
     const std::string_view element = element_name<T>();
+    const double rate = card.rate(element, options.tf32);
     const double reserve = 0.6 * gib, ours = double(card.memory) - reserve;
     std::cout << "holon " << version << ": " << options.network << ", top " << options.top << ", " << image << ", "
-              << element << "\non " << card.name << " (" << card.source << "): " << in_gib(double(card.memory))
+              << element << (options.tf32 ? " (TF32)" : "") << "\non " << card.name << " (" << card.source << "): " << in_gib(double(card.memory))
               << ", less 0.6 GiB for driver and context " << in_gib(ours) << "\n"
               << source << '\n';
 
@@ -98,12 +103,12 @@ template <Element T> int plan(const Options& options) {
         if (!chosen) kept = std::move(step);
         if (over <= 0 && !chosen) chosen = name;
     }
-    if (options.layers) print_layers(kept, card, element);
+    if (options.layers) print_layers(kept, card, rate);
     double floor = 0, arithmetic = 0, flops = 0, bytes = 0;
     for (const auto& entry : kept.entries) {
-        const double least = floor_of(entry, card, element);
+        const double least = floor_of(entry, card, rate);
         floor += least, flops += entry.flops, bytes += entry.bytes;
-        if (entry.flops / card.rate(element) >= entry.bytes / card.bandwidth) arithmetic += least;
+        if (entry.flops / rate >= entry.bytes / card.bandwidth) arithmetic += least;
     }
     std::printf(
         "a step is %.2f TFLOP and %.1f GB; at best %.2f ms, %.4g images/s (%.0f %% of it bound by arithmetic)\n",

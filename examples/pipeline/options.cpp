@@ -44,6 +44,11 @@ std::vector<double> parse_list(const std::string& option, const std::string& val
 
 namespace {
 
+void add_numerics(CLI::App& app, Options& o) {
+    app.add_flag("--tf32", o.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
+    app.add_flag("--nondeterministic", o.nondeterministic, "GPU: engines whose bits differ from run to run may be used");
+}
+
 void add_options(CLI::App& app, Offer offer, Options& o) {
     app.option_defaults()->take_last();  // said twice, the later one counts
     app.set_version_flag("--version", std::string("holon ") + holon::version);
@@ -59,9 +64,10 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_option("--top", o.top, "blocks on the trunk: 256x1,128x1 or [512-512-1024]x2,...")->capture_default_str();
         app.add_option("--size", o.size, "rows x columns of whole images")->capture_default_str();
         app.add_option("--batch", o.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
-        app.add_option("--precision", o.precision, "fp32 (with TF32 arithmetic) | bf16 | fp16")
+        app.add_option("--precision", o.precision, "fp32 | bf16 | fp16")
             ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
             ->capture_default_str();
+        add_numerics(app, o);
         app.add_option("--gpu", o.gpu, "a card of --list, or a .json file that describes one")->capture_default_str();
         app.add_flag("--list", o.list, "the cards that are known");
         app.add_flag("--layers", o.layers, "every op: engine, workspace, arithmetic, traffic, least time");

@@ -17,6 +17,7 @@ struct Options {
     std::string size = "1152x896";
     int batch = 0;  ///< 0: the program's own
     std::string precision = "fp32";
+    bool tf32 = false, nondeterministic = false;  ///< GPU: see gpu::Numerics
     std::uint64_t seed = 1;
     int workers = 1;
     std::string splits;  ///< a file of patients and splits to use instead of drawing one

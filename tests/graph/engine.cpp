@@ -90,6 +90,6 @@ TEST_CASE("past the limit memory is refused with the bytes, and what was there s
     memory.trim();
     memory.set_limit(memory.use().reserved + (std::size_t(1) << 22));
     CHECK_THROWS_WITH((Tensor<float, Cpu>({1, 2048, 2048, 1})), ContainsText("16777216 bytes"));
-    memory.set_limit(Memory::no_limit);
+    memory.set_limit(no_limit);
     CHECK(Tensor<float, Cpu>({1, 2048, 2048, 1}).size() == 2048 * 2048);
 }

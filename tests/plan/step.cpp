@@ -38,7 +38,7 @@ template <class T, Device D> MemoryUse trained(const std::string& network, Shape
 
 TEMPLATE_TEST_CASE("a planned step peaks where the step on the CPU does", "[plan]", float, bfloat16) {
     auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
-    ledger.choose = [](std::string_view, op::Direction direction, const Shape& x, const Conv2dOptions& o) {
+    ledger.choose = [](std::string_view, op::Direction direction, const Shape& x, const Conv2dOptions& o, bool) {
         auto& cpu = default_context<Cpu>();
         return op::plan::Choice{op::conv2d_implementation<TestType>(cpu, x, o, direction),
                                 op::conv2d_scratch<TestType>(cpu, x, o, direction)};
@@ -95,7 +95,7 @@ TEST_CASE("past the limit a plan is refused with the layer and the bytes", "[pla
     PatchClassifier<float, Plan> net("resnet50", 5, 0, 1);
     CHECK_THROWS_WITH(net(Variable<float, Plan>(zeros<float, Plan>({8, 1152, 896, 3})), Mode::train),
                       ContainsText("out of memory") && ContainsText("conv1"));
-    memory.set_limit(Memory::no_limit);
+    memory.set_limit(no_limit);
 }
 
 TEST_CASE("a plan refuses shapes in the words of every device", "[plan]") {

@@ -1,8 +1,10 @@
 // core/context.hpp: what an op needs besides its operands: the device's memory, threads and library handles.
 #pragma once
+#include <cstring>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #include <typeindex>
 #include <typeinfo>
 
@@ -17,40 +19,72 @@ template <Device D> class Context;
 /// By type, whatever a backend keeps between calls (an engine, cached primitives), so that this floor need not know it.
 class BackendStates {
  public:
-    /// The one `State`, made on first use.
-    template <class State> State& state() {
+    /// The one `State`, made on first use, of `context` if it can be.
+    template <class State, class OfDevice> State& state(OfDevice& context) {
         const std::lock_guard lock(mutex_);
         auto& held = states_[std::type_index(typeid(State))];
-        if (!held) held = std::make_shared<State>();
+        if (!held) {
+            if constexpr (std::is_constructible_v<State, OfDevice&>)
+                held = std::make_shared<State>(context);
+            else
+                held = std::make_shared<State>();
+        }
         return *static_cast<State*>(held.get());
     }
 
  private:
-    std::mutex mutex_;
+    std::recursive_mutex mutex_;  // a state may be made of another
     std::map<std::type_index, std::shared_ptr<void>> states_;
 };
 
-namespace detail {
-/// An allocator and the backend's states, which are let go of first: they free into it.
-template <class Allocator> class HeldContext {
+/// Memory of this machine, and the backend's states, which are let go of first: they free into it.
+template <> class Context<Cpu> {
  public:
-    HeldContext() = default;
-    HeldContext(const HeldContext&) = delete;
-    HeldContext& operator=(const HeldContext&) = delete;
+    Context() = default;
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
 
-    Allocator& memory() { return memory_; }
-    template <class State> State& state() { return states_.template state<State>(); }
+    Memory& memory() { return memory_; }
+    template <class State> State& state() { return states_.template state<State>(*this); }
+
+    /// Every context moves bytes within its memory (`copy`, `clear`) and between it and the host's (`upload`,
+    /// `download`), in the order of the calls.
+    void copy(void* to, const void* from, std::size_t bytes) { move(to, from, bytes); }
+    void clear(void* to, std::size_t bytes) {
+        if (bytes) std::memset(to, 0, bytes);
+    }
+    void upload(void* to, const void* from, std::size_t bytes) { move(to, from, bytes); }
+    void download(void* to, const void* from, std::size_t bytes) { move(to, from, bytes); }
 
  private:
-    Allocator memory_;
+    static void move(void* to, const void* from, std::size_t bytes) {
+        if (bytes) std::memcpy(to, from, bytes);
+    }
+    Memory memory_;
     BackendStates states_;
 };
-}  // namespace detail
 
-template <> class Context<Cpu> : public detail::HeldContext<Memory> {};
+/// Counts, and holds nothing: what comes back from it is zeros.
+template <> class Context<Plan> {
+ public:
+    Context() = default;
+    Context(const Context&) = delete;
+    Context& operator=(const Context&) = delete;
 
-/// Counts, and holds nothing.
-template <> class Context<Plan> : public detail::HeldContext<ImaginedMemory> {};
+    ImaginedMemory& memory() { return memory_; }
+    template <class State> State& state() { return states_.template state<State>(*this); }
+
+    void copy(void*, const void*, std::size_t) {}
+    void clear(void*, std::size_t) {}
+    void upload(void*, const void*, std::size_t) {}
+    void download(void* to, const void*, std::size_t bytes) {
+        if (bytes) std::memset(to, 0, bytes);
+    }
+
+ private:
+    ImaginedMemory memory_;
+    BackendStates states_;
+};
 
 /// The context that tensors get when none is named. It is never destroyed: tensors in static storage may outlive
 /// `main`.
@@ -60,3 +94,8 @@ template <Device D> Context<D>& default_context() {
 }
 
 }  // namespace holon
+
+// A build against holon::cuda says HOLON_CUDA; others need no CUDA header.
+#ifdef HOLON_CUDA
+#include <holon/core/gpu.hpp>
+#endif

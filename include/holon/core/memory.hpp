@@ -23,11 +23,22 @@ struct MemoryUse {
     std::size_t growths = 0;        ///< how often memory new to the process was asked for
 };
 
+constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
+
+namespace detail {
+/// The sentence of every allocator: `where` says whose memory it is, if not this machine's.
+[[noreturn]] inline void refuse_memory(std::size_t bytes, const MemoryUse& use, std::size_t limit,
+                                       std::string_view where = {}) {
+    throw OutOfMemory(text("out of memory", where.empty() ? "" : " of ", where, ": ", bytes, " bytes asked for",
+                           Scope::current().empty() ? "" : " in ", Scope::current(), ", ", use.current, " in use, ",
+                           use.reserved, " reserved, limit ", limit == no_limit ? std::string("none") : text(limit),
+                           "; a smaller batch or image, bf16 or recomputation needs less"));
+}
+}  // namespace detail
+
 /// The allocator of a device context over two arenas, for any number of threads.
 template <class Space> class ArenaMemory {
  public:
-    static constexpr std::size_t no_limit = std::numeric_limits<std::size_t>::max();
-
     ArenaMemory() : small_(std::size_t(1) << 36), large_(reserve()) {}
 
     /// At least `bytes` bytes, aligned to 64. Throws `OutOfMemory` past the limit or when the system has no more.
@@ -38,12 +49,7 @@ template <class Space> class ArenaMemory {
         Space& other = rounded < threshold ? large_ : small_;
         const std::size_t after = arena.top_after(rounded) + other.top();
         void* block = after > limit_ ? nullptr : arena.take(rounded);
-        if (!block) {
-            throw OutOfMemory(text("out of memory: ", bytes, " bytes asked for", running(), ", ", use_.current,
-                                   " in use, ", use_.reserved, " reserved, limit ",
-                                   limit_ == no_limit ? std::string("none") : text(limit_),
-                                   "; a smaller batch or image, bf16 or recomputation needs less"));
-        }
+        if (!block) detail::refuse_memory(bytes, use_, limit_);
         use_.current += rounded;
         use_.peak = std::max(use_.peak, use_.current);
         if (after > use_.reserved) ++use_.growths;
@@ -95,8 +101,6 @@ template <class Space> class ArenaMemory {
         sysinfo(&info);
         return std::max<std::size_t>(std::size_t(1) << 36, 2 * std::size_t(info.totalram) * info.mem_unit);
     }
-    static std::string running() { return Scope::current().empty() ? std::string() : text(" in ", Scope::current()); }
-
     mutable std::mutex mutex_;
     Space small_, large_;
     MemoryUse use_;

@@ -58,6 +58,10 @@ inline void expects_taps(const Pool2dOptions& o) {
     expects(o.window.h * o.window.w <= 255, "max_pool2d: window ", o.window, " has more than 255 taps");
 }
 
+inline void expects_places(const Shape& dy, const Shape& place) {
+    expects(place == dy, "max_pool2d_backward: places ", place, " for a gradient ", dy);
+}
+
 inline void expects_averaged(const Shape& x, const Shape& dy) {
     expects(dy == Shape({x.n, 1, 1, x.c}), "global_average_backward: gradient ", dy, " for an image ", x);
 }

@@ -8,6 +8,9 @@
 #include <holon/op/geometry.hpp>
 #include <holon/op/plan/plan.hpp>
 #include <holon/op/types.hpp>
+#ifdef HOLON_CUDA
+#include <holon/op/gpu/gpu.hpp>
+#endif
 
 namespace holon::op {
 
@@ -69,5 +72,8 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
 
 static_assert(Offers<Cpu, float> && Offers<Cpu, bfloat16> && Offers<Cpu, double>);
 static_assert(Offers<Plan, float> && Offers<Plan, bfloat16> && Offers<Plan, half>);
+#ifdef HOLON_CUDA
+static_assert(Offers<Gpu, float> && Offers<Gpu, bfloat16> && Offers<Gpu, half>);
+#endif
 
 }  // namespace holon::op

@@ -1,6 +1,7 @@
 // tensor/make.hpp: tensors from values, from other layouts and from other element types.
 #pragma once
 #include <algorithm>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -11,10 +12,15 @@ namespace holon {
 template <class T, class D = Cpu>
 Tensor<T, D> full(Shape shape, T value, Context<D>& context = default_context<D>()) {
     Tensor<T, D> out(shape, context);
-    if constexpr (std::same_as<D, Cpu>)
+    [[maybe_unused]] const T zero{};
+    if constexpr (std::same_as<D, Cpu>) {
         std::fill_n(out.data(), out.size(), value);
-    else
-        static_assert(std::same_as<D, Plan>);
+    } else if (std::memcmp(&value, &zero, sizeof value) == 0) {
+        context.clear(out.data(), std::size_t(out.size()) * sizeof(T));
+    } else if constexpr (!std::same_as<D, Plan>) {
+        const std::vector<T> host(std::size_t(out.size()), value);
+        context.upload(out.data(), host.data(), host.size() * sizeof(T));
+    }
     return out;
 }
 

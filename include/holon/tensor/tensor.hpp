@@ -1,6 +1,5 @@
 // tensor/tensor.hpp: numbers on a device, in one dense layout.
 #pragma once
-#include <cstring>
 #include <memory>
 #include <span>
 #include <utility>
@@ -75,11 +74,7 @@ class Tensor {
     Tensor clone() const {
         if (empty()) return {};
         Tensor out(shape_, context());
-        if constexpr (std::same_as<D, Cpu>) {
-            if (size()) std::memcpy(out.data(), data(), std::size_t(size()) * sizeof(T));
-        } else {
-            static_assert(std::same_as<D, Plan>);
-        }
+        context().copy(out.data(), data(), std::size_t(size()) * sizeof(T));
         return out;
     }
 

@@ -1,5 +1,4 @@
-// tensor/transfer.hpp: between this machine's memory and a device's. On `Cpu` nothing moves; on `Plan` there is nothing
-// to move.
+// tensor/transfer.hpp: between this machine's memory and a device's.
 #pragma once
 #include <holon/tensor/make.hpp>
 
@@ -8,11 +7,7 @@ namespace holon {
 /// Overwrites `to` with the elements of a host tensor of the same shape.
 template <class T, Device D> void copy_from_host(Tensor<T, D>& to, const Tensor<T, Cpu>& from) {
     expects(to.shape() == from.shape(), "copy_from_host: ", from.shape(), " does not fill ", to.shape());
-    if constexpr (std::same_as<D, Cpu>) {
-        std::copy_n(from.data(), from.size(), to.data());
-    } else {
-        static_assert(std::same_as<D, Plan>);
-    }
+    to.context().upload(to.data(), from.data(), std::size_t(from.size()) * sizeof(T));
 }
 
 /// The same elements on a device; on `Cpu` the same storage.
@@ -32,8 +27,9 @@ template <class T, Device D> Tensor<T, Cpu> to_host(const Tensor<T, D>& x) {
     if constexpr (std::same_as<D, Cpu>) {
         return x;
     } else {
-        static_assert(std::same_as<D, Plan>);
-        return zeros<T, Cpu>(x.shape());
+        Tensor<T, Cpu> out(x.shape());
+        x.context().download(out.data(), x.data(), std::size_t(x.size()) * sizeof(T));
+        return out;
     }
 }
 

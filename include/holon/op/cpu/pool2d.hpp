@@ -86,7 +86,7 @@ void max_pool2d_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const Tensor<s
     using A = Accumulate<T>;
     const Shape s = dx.shape(), t = dy.shape();
     expects_pooled("max_pool2d_backward", s, t, o);
-    expects(place.shape() == t, "max_pool2d_backward: places ", place.shape(), " for a gradient ", t);
+    expects_places(t, place.shape());
     const Extent step = o.step();
     const T* from = dy.data();
     const std::uint8_t* where = place.data();

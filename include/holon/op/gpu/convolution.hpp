@@ -3,6 +3,7 @@
 #pragma once
 #include <holon/op/check.hpp>
 #include <holon/op/gpu/descriptor.hpp>
+#include <holon/op/gpu/settings.hpp>
 #include <holon/op/plan/card.hpp>
 
 namespace holon::gpu {
@@ -14,6 +15,11 @@ template <Element T> constexpr cudnnDataType_t cudnn_type() {
 /// By the name that `element_name` gives.
 inline cudnnDataType_t cudnn_type(std::string_view element) {
     return element == "float32" ? CUDNN_DATA_FLOAT : element == "float16" ? CUDNN_DATA_HALF : CUDNN_DATA_BFLOAT16;
+}
+
+/// The name that `element_name` gives.
+inline std::string_view type_name(cudnnDataType_t type) {
+    return type == CUDNN_DATA_FLOAT ? "float32" : type == CUDNN_DATA_HALF ? "float16" : "bfloat16";
 }
 
 /// A card as cuDNN takes it where there is none (>= 9.11).
@@ -41,7 +47,17 @@ struct Target {
     std::string name;  ///< for messages
 };
 
-/// One direction of one convolution, ready to run.
+/// One direction of one convolution of images x. `add`: the result is added to what is there.
+struct Convolution {
+    op::Direction direction = op::Direction::forward;
+    cudnnDataType_t type = CUDNN_DATA_FLOAT;
+    Shape x;
+    Conv2dOptions options;
+    bool add = false;
+    Numerics numerics = {};
+};
+
+/// A convolution, ready to run.
 struct ConvolutionPlan {
     Descriptor plan;
     std::int64_t workspace = 0;  ///< bytes
@@ -77,7 +93,10 @@ inline Descriptor convolution(const Conv2dOptions& o) {
     return std::move(c).finalize();
 }
 
-inline Descriptor operation(op::Direction direction, cudnnDataType_t type, const Shape& x, const Conv2dOptions& o) {
+/// Identifiers of the three tensors.
+constexpr std::int64_t image_id = 'x', filter_id = 'w', result_id = 'y';
+
+inline Descriptor operation(const Convolution& what) {
     struct Names {
         cudnnBackendDescriptorType_t op;
         cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
@@ -95,13 +114,14 @@ inline Descriptor operation(op::Direction direction, cudnnDataType_t type, const
          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
-    const Names& names = all[int(direction)];
+    const Names& names = all[int(what.direction)];
+    const Conv2dOptions& o = what.options;
     Descriptor op(names.op);
     op.set(names.convolution, convolution(o));
-    op.set(names.x, tensor('x', type, x));
-    op.set(names.w, tensor('w', type, op::filter_shape(o)));
-    op.set(names.y, tensor('y', type, op::conv2d_shape(x, o)));
-    op.set(names.alpha, 1.0f).set(names.beta, 0.0f);
+    op.set(names.x, tensor(image_id, what.type, what.x));
+    op.set(names.w, tensor(filter_id, what.type, op::filter_shape(o)));
+    op.set(names.y, tensor(result_id, what.type, op::conv2d_shape(what.x, o)));
+    op.set(names.alpha, 1.0f).set(names.beta, what.add ? 1.0f : 0.0f);
     return std::move(op).finalize();
 }
 
@@ -115,32 +135,47 @@ inline std::vector<Descriptor> configurations(const Target& target, const Descri
     return heuristic.list(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
 }
 
+/// Why an engine must not be used under these numerics; empty if it may.
+inline std::string objection(const Descriptor& engine, cudnnDataType_t type, const Numerics& numerics) {
+    for (const auto note : engine.notes()) {
+        if (note == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC && numerics.deterministic) return "is not deterministic";
+        if (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && type == CUDNN_DATA_FLOAT && !numerics.tf32)
+            return "rounds float inputs to TF32";
+        if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) return "rounds inputs down";
+    }
+    return {};
+}
+
 }  // namespace detail
 
-/// The first engine that cuDNN's heuristics (mode A, then the fallback list) offer within `budget` bytes of workspace.
-/// Throws `DeviceError` with layer-independent facts: direction, shape, type, card, version, and what to change.
-inline ConvolutionPlan plan_convolution(const Target& target, op::Direction direction, std::string_view element,
-                                        const Shape& x, const Conv2dOptions& o, std::int64_t budget) {
-    const cudnnDataType_t type = cudnn_type(element);
+/// The first engine that cuDNN's heuristics (mode A, then the fallback list) offer within `budget` bytes of workspace
+/// and the numerics asked for. Throws `DeviceError` with layer-independent facts: direction, shape, type, card,
+/// version, and what to change.
+inline ConvolutionPlan plan_convolution(const Target& target, const Convolution& what, std::int64_t budget) {
     std::string last = "the heuristics offer none";
     std::int64_t least = -1;
     try {
         Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-        const Descriptor op = detail::operation(direction, type, x, o);
+        const Descriptor op = detail::operation(what);
         graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, op);
-        if (target.handle)
-            graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE,
-                      std::span<const cudnnHandle_t>(&target.handle, 1));
+        if (target.handle) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target.handle);
         graph = std::move(graph).finalize();
         for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
             const auto configurations = detail::configurations(target, graph, mode);
             for (std::size_t i = 0; i < configurations.size(); ++i) {
                 try {
+                    const auto engines =
+                        configurations[i].list(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+                    if (engines.empty()) continue;
+                    const std::int64_t number = engines.front().integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
+                    const std::string refused = detail::objection(engines.front(), what.type, what.numerics);
+                    if (!refused.empty()) {
+                        last = text("engine ", number, ' ', refused);
+                        continue;
+                    }
                     Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
                     plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configurations[i]);
-                    if (target.handle)
-                        plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE,
-                                 std::span<const cudnnHandle_t>(&target.handle, 1));
+                    if (target.handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle);
                     if (target.device) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target.device);
                     plan = std::move(plan).finalize();
                     const std::int64_t workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
@@ -149,10 +184,6 @@ inline ConvolutionPlan plan_convolution(const Target& target, op::Direction dire
                         last = text("the smallest workspace on offer is ", least, " bytes");
                         continue;
                     }
-                    const auto engine =
-                        configurations[i].list(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-                    const std::string number =
-                        engine.empty() ? "?" : text(engine.front().integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
                     return {std::move(plan), workspace,
                             text("engine ", number, ", ", mode == CUDNN_HEUR_MODE_A ? "choice " : "fallback ", i + 1,
                                  " of ", configurations.size())};
@@ -164,11 +195,12 @@ inline ConvolutionPlan plan_convolution(const Target& target, op::Direction dire
     } catch (const DeviceError& error) {
         last = error.what();
     }
-    throw DeviceError(
-        text("conv2d ", op::direction_name(direction), ": no cuDNN engine for ", element, ", image ", x, ", filter ",
-             op::filter_shape(o), ", stride ", o.stride, " on ", target.name, " with cuDNN ", cudnn_version_text(),
-             " within ", budget, " bytes of workspace: ", last,
-             "; another precision, a larger workspace budget or channels that are multiples of 8 may have one"));
+    throw DeviceError(text("conv2d ", op::direction_name(what.direction), ": no cuDNN engine for ",
+                           type_name(what.type), ", image ", what.x, ", filter ", op::filter_shape(what.options),
+                           ", stride ", what.options.stride, " on ", target.name, " with cuDNN ", cudnn_version_text(),
+                           " within ", budget, " bytes of workspace: ", last,
+                           "; another precision, a larger workspace budget, TF32 allowed, determinism given up or "
+                           "channels that are multiples of 8 may have one"));
 }
 
 }  // namespace holon::gpu

@@ -61,6 +61,9 @@ class Descriptor {
     Descriptor& set(cudnnBackendAttributeName_t name, float value) {
         return set(name, CUDNN_TYPE_FLOAT, std::span<const float>(&value, 1));
     }
+    Descriptor& set(cudnnBackendAttributeName_t name, cudnnHandle_t handle) {
+        return set(name, CUDNN_TYPE_HANDLE, std::span<const cudnnHandle_t>(&handle, 1));
+    }
     Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& other) {
         return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, std::span<const cudnnBackendDescriptor_t>(&other.raw_, 1));
     }
@@ -86,6 +89,16 @@ class Descriptor {
         expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, raw.data()),
                       "reading descriptors");
         out.erase(out.begin() + std::ptrdiff_t(count), out.end());
+        return out;
+    }
+    /// What an engine says about its numbers.
+    std::vector<cudnnBackendNumericalNote_t> notes() const {
+        std::vector<cudnnBackendNumericalNote_t> out(CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
+        std::int64_t count = 0;
+        expects_cudnn(cudnnBackendGetAttribute(raw_, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                                               std::int64_t(out.size()), &count, out.data()),
+                      "reading an engine's notes");
+        out.resize(std::size_t(count));
         return out;
     }
     cudnnBackendDescriptor_t raw() const { return raw_; }

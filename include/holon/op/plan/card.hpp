@@ -22,7 +22,10 @@ struct Card {
     double rate_16bit = 0, rate_tf32 = 0, rate_fp32 = 0;  ///< FLOP a second, dense, float sums
     std::string source = "published figures";
 
-    double rate(std::string_view element) const { return element == "float32" ? rate_tf32 : rate_16bit; }
+    /// Dense FLOP a second of an element type; TF32 only where it is allowed.
+    double rate(std::string_view element, bool tf32) const {
+        return element != "float32" ? rate_16bit : tf32 ? rate_tf32 : rate_fp32;
+    }
 };
 
 /// Reachable rates: 0.9 of the published bandwidth and 0.85 of the published dense rate with float sums, where no

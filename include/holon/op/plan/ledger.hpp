@@ -28,12 +28,12 @@ struct Entry {
     Choice choice;
 };
 
-/// Kept by a `Context<Plan>`. `choose` says what a convolution of element `type` ("bfloat16", ...) runs as; left empty,
-/// each takes `workspace_budget`.
+/// Kept by a `Context<Plan>`. `choose` says what a convolution of element `type` ("bfloat16", ...), whose result is added
+/// to what is there if `add`, runs as; left empty, each takes `workspace_budget`.
 struct Ledger {
     std::vector<Entry> entries;
     std::size_t workspace_budget = std::size_t(256) << 20;
-    std::function<Choice(std::string_view type, Direction, const Shape& image, const Conv2dOptions&)> choose;
+    std::function<Choice(std::string_view type, Direction, const Shape& image, const Conv2dOptions&, bool add)> choose;
 
     void note(const char* op, const Shape& image, const Shape& result, double flops, double bytes, Choice choice = {}) {
         entries.push_back({Scope::current(), op, image, result, flops, bytes, std::move(choice)});

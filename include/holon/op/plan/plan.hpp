@@ -26,11 +26,11 @@ using Bytes = Tensor<std::uint8_t, Plan>;
 /// A convolution: its workspace is there while it runs, and with 16-bit elements so are the filter's (or its
 /// gradient's) 16-bit copy.
 template <Element T>
-void convolve(Context<Plan>& context, Direction direction, const Shape& x, const Conv2dOptions& o) {
+void convolve(Context<Plan>& context, Direction direction, const Shape& x, const Conv2dOptions& o, bool add = false) {
     Ledger& ledger = context.state<Ledger>();
     const Shape y = conv2d_shape(x, o), f = filter_shape(o);
     Choice choice =
-        ledger.choose ? ledger.choose(element_name<T>(), direction, x, o) : Choice{"", ledger.workspace_budget};
+        ledger.choose ? ledger.choose(element_name<T>(), direction, x, o, add) : Choice{"", ledger.workspace_budget};
     const Bytes workspace({1, 1, 1, std::int64_t(choice.workspace)}, context);
     const Bytes copy({1, 1, 1, sizeof(T) == sizeof(Accumulate<T>) ? 0 : f.size() * std::int64_t(sizeof(T))}, context);
     ledger.note(direction == Direction::forward    ? "conv2d"
@@ -54,7 +54,7 @@ template <Element T>
 void conv2d_backward_input(Context<Plan>& context, const Tensor<T, Plan>& dy, const Tensor<Accumulate<T>, Plan>& filter,
                            const Conv2dOptions& o, Tensor<T, Plan>& dx, Gradient mode) {
     expects_conv2d_gradient("conv2d_backward_input", dx.shape(), dy.shape(), filter.shape(), o);
-    plan::convolve<T>(context, Direction::to_input, dx.shape(), o);
+    plan::convolve<T>(context, Direction::to_input, dx.shape(), o, mode == Gradient::add);
     if (mode == Gradient::add) plan::note(context, "beta", dx.shape(), dx.shape(), plan::traffic(dx));
 }
 template <Element T>
@@ -179,6 +179,7 @@ template <Element T>
 void max_pool2d_backward(Context<Plan>& context, const Tensor<T, Plan>& dy, const Tensor<std::uint8_t, Plan>& place,
                          const Pool2dOptions& o, Tensor<T, Plan>& dx, Gradient) {
     expects_pooled("max_pool2d_backward", dx.shape(), dy.shape(), o);
+    expects_places(dy.shape(), place.shape());
     plan::note(context, "max_pool2d_backward", dx.shape(), dy.shape(), plan::traffic(dy, place, dx));
 }
 template <Element T>

@@ -1,0 +1,85 @@
+// op/gpu/conv2d.hpp: convolution through cuDNN's plans, in all three directions.
+#pragma once
+#include <holon/op/gpu/elementwise.hpp>
+#include <holon/op/gpu/plan_cache.hpp>
+
+namespace holon::op {
+
+namespace gpu_detail {
+
+template <Element T>
+std::shared_ptr<const gpu::ConvolutionPlan> plan_of(Context<Gpu>& context, Direction direction, const Shape& x,
+                                                    const Conv2dOptions& o, bool add) {
+    const auto& settings = context.state<gpu::Settings>();
+    return context.state<gpu::PlanCache>().find({direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics},
+                                                settings.workspace_budget);
+}
+
+/// Runs one direction; which of the three is written is the direction's.
+template <Element T>
+void convolve(Context<Gpu>& context, Direction direction, const Shape& shape, const Conv2dOptions& o, bool add,
+              const T* x, const T* filter, const T* y) {
+    const auto plan = plan_of<T>(context, direction, shape, o, add);
+    auto workspace = scratch<std::uint8_t>(context, plan->workspace);
+    const std::array<std::int64_t, 3> ids{gpu::detail::image_id, gpu::detail::filter_id, gpu::detail::result_id};
+    const std::array<const void*, 3> pointers{x, filter, y};
+    gpu::Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::span<const std::int64_t>(ids));
+    pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(pointers));
+    const void* const room = workspace.data();
+    pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(&room, 1));
+    pack = std::move(pack).finalize();
+    gpu::expects_cudnn(cudnnBackendExecute(context.state<gpu::PlanCache>().handle(), plan->plan.raw(), pack.raw()),
+                       "running a convolution");
+}
+
+}  // namespace gpu_detail
+
+/// Which of cuDNN's engines computes a direction of this convolution.
+template <Element T>
+std::string conv2d_implementation(Context<Gpu>& context, const Shape& x, const Conv2dOptions& o, Direction direction) {
+    return gpu_detail::plan_of<T>(context, direction, x, o, false)->engine;
+}
+
+template <Element T>
+Tensor<T, Gpu> conv2d(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
+                      const Tensor<float, Gpu>* bias, const Conv2dOptions& o) {
+    Tensor<T, Gpu> y(expects_conv2d(x.shape(), filter, bias, o), context);
+    if (y.size() == 0) return y;
+    const auto narrow = convert<T>(context, filter);
+    gpu_detail::convolve<T>(context, Direction::forward, x.shape(), o, false, x.data(), narrow.data(), y.data());
+    if (bias) gpu::add_bias(gpu_detail::queue(context), y.shape().rows(), o.out, bias->data(), y.data());
+    return y;
+}
+
+template <Element T>
+void conv2d_backward_input(Context<Gpu>& context, const Tensor<T, Gpu>& dy, const Tensor<float, Gpu>& filter,
+                           const Conv2dOptions& o, Tensor<T, Gpu>& dx, Gradient mode) {
+    expects_conv2d_gradient("conv2d_backward_input", dx.shape(), dy.shape(), filter.shape(), o);
+    if (dx.size() == 0) return;
+    const auto narrow = convert<T>(context, filter);
+    gpu_detail::convolve<T>(context, Direction::to_input, dx.shape(), o, gpu_detail::adds(mode), dx.data(),
+                            narrow.data(), dy.data());
+}
+
+/// cuDNN gives 16-bit filter gradients for 16-bit images: they join the float ones outside.
+template <Element T>
+void conv2d_backward_filter(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<T, Gpu>& dy,
+                            const Conv2dOptions& o, Tensor<float, Gpu>& dfilter, Gradient mode) {
+    expects_conv2d_gradient("conv2d_backward_filter", x.shape(), dy.shape(), dfilter.shape(), o);
+    if (x.size() == 0) {
+        if (mode == Gradient::assign) context.clear(dfilter.data(), std::size_t(dfilter.size()) * sizeof(float));
+        return;
+    }
+    if constexpr (std::same_as<T, float>) {
+        gpu_detail::convolve<T>(context, Direction::to_filter, x.shape(), o, gpu_detail::adds(mode), x.data(),
+                                dfilter.data(), dy.data());
+    } else {
+        Tensor<T, Gpu> narrow(dfilter.shape(), context);
+        gpu_detail::convolve<T>(context, Direction::to_filter, x.shape(), o, false, x.data(), narrow.data(), dy.data());
+        gpu::carry(gpu_detail::queue(context), dfilter.size(), std::as_const(narrow).data(), dfilter.data(),
+                   gpu_detail::adds(mode));
+    }
+}
+
+}  // namespace holon::op

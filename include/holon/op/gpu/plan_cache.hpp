@@ -1,0 +1,77 @@
+// op/gpu/plan_cache.hpp: cuDNN in a context's stream, and the convolutions it has planned, the latest used kept.
+#pragma once
+#include <list>
+#include <map>
+#include <memory>
+#include <tuple>
+
+#include <holon/op/gpu/convolution.hpp>
+#include <holon/op/gpu/queue.hpp>
+#include <holon/op/gpu/settings.hpp>
+
+namespace holon::gpu {
+
+/// cuDNN's handle. Throws `DeviceError` where the library that runs is older than the one compiled against.
+class Dnn {
+ public:
+    explicit Dnn(Context<Gpu>& context) {
+        const std::size_t runs = cudnnGetVersion();
+        if (runs < CUDNN_VERSION)
+            throw DeviceError(text("cuDNN ", cudnn_version_text(), " runs, but this was built with ", CUDNN_MAJOR, '.',
+                                   CUDNN_MINOR, '.', CUDNN_PATCHLEVEL,
+                                   "; put the newer one first in LD_LIBRARY_PATH, or build against the older"));
+        expects_cudnn(cudnnCreate(&handle_), "starting");
+        expects_cudnn(cudnnSetStream(handle_, context.stream()), "choosing the stream");
+    }
+    ~Dnn() { cudnnDestroy(handle_); }
+    Dnn(const Dnn&) = delete;
+    Dnn& operator=(const Dnn&) = delete;
+    cudnnHandle_t handle() const { return handle_; }
+
+ private:
+    cudnnHandle_t handle_ = nullptr;
+};
+
+/// Plans of convolutions by what they compute. Image sizes that never come back do not pile up.
+class PlanCache {
+ public:
+    static constexpr std::size_t capacity = 512;
+
+    explicit PlanCache(Context<Gpu>& context) : dnn_(context), target_{dnn_.handle(), nullptr, context.card().name} {}
+
+    cudnnHandle_t handle() const { return dnn_.handle(); }
+
+    std::shared_ptr<const ConvolutionPlan> find(const Convolution& what, std::int64_t budget) {
+        const Key key{int(what.direction), int(what.type), what.x.n,      what.x.h, what.x.w, what.x.c,
+                      what.options,        what.add,       what.numerics, budget};
+        if (const auto known = places_.find(key); known != places_.end()) {
+            ++hits;
+            plans_.splice(plans_.begin(), plans_, known->second);
+            return plans_.front().second;
+        }
+        ++misses;
+        auto plan = std::make_shared<const ConvolutionPlan>(plan_convolution(target_, what, budget));
+        plans_.emplace_front(key, plan);
+        places_[key] = plans_.begin();
+        if (plans_.size() > capacity) {
+            places_.erase(plans_.back().first);
+            plans_.pop_back();
+            ++evictions;
+        }
+        return plan;
+    }
+    std::size_t size() const { return plans_.size(); }
+
+    std::uint64_t hits = 0, misses = 0, evictions = 0;
+
+ private:
+    using Key = std::tuple<int, int, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Conv2dOptions, bool,
+                           Numerics, std::int64_t>;
+    using Plans = std::list<std::pair<Key, std::shared_ptr<const ConvolutionPlan>>>;
+    Dnn dnn_;
+    Target target_;
+    Plans plans_;
+    std::map<Key, Plans::iterator> places_;
+};
+
+}  // namespace holon::gpu
