@@ -6,9 +6,9 @@
 #include <iostream>
 
 #include "pipeline/cases.hpp"
+#include "pipeline/device.hpp"
 #include "pipeline/load_whole.hpp"
 #include "pipeline/options.hpp"
-#include "pipeline/precision.hpp"
 #include "pipeline/report.hpp"
 
 namespace {
@@ -23,13 +23,13 @@ Split split_called(const std::string& name) {
 }
 
 /// The mean share of the malignant class over checkpoints and flips (shares are averaged, not scores).
-template <Element T>
+template <Element T, Device D>
 std::vector<double> malignant_shares(const Options& options, const SampleSet& set) {
     std::vector<double> sum(set.size());
     int looks = 0;
     for (const std::string& path : options.checkpoints) {
         const SafetensorsFile file(path);
-        auto net = load_whole<T>(file);
+        auto net = load_whole<T, D>(file);
         const InputForm form = read_input_form(path, file.metadata(), options.input_form);
         for (int flip = 0; flip < (options.tta ? 4 : 1); ++flip, ++looks) {
             const auto shares = predict(net, set, form, options.batch, options.workers, {(flip & 1) != 0, (flip & 2) != 0});
@@ -41,7 +41,7 @@ std::vector<double> malignant_shares(const Options& options, const SampleSet& se
     return sum;
 }
 
-template <Element T>
+template <Element T, Device D>
 int run(Options options) {
     prepare_output(options.out);
     // The size that the first checkpoint was trained at, unless the command line says another.
@@ -57,7 +57,7 @@ int run(Options options) {
                        ": ", set.size(), " images, ", positive,
                        " malignant; an AUC needs both classes; choose another split or data");
 
-    const std::vector<double> score = malignant_shares<T>(options, set);
+    const std::vector<double> score = malignant_shares<T, D>(options, set);
     if (Interrupt::received()) return Interrupt::exit_code();
     std::vector<std::string> patients;
     std::string csv = "image,patient,label,score\n";
@@ -77,7 +77,7 @@ int run(Options options) {
         const SampleSet validation_set = whole_images(validation);
         const auto ones = std::count(validation_set.labels.begin(), validation_set.labels.end(), 1);
         if (ones > 0 && std::size_t(ones) < validation_set.size()) {
-            const std::vector<double> chosen_on = malignant_shares<T>(options, validation_set);
+            const std::vector<double> chosen_on = malignant_shares<T, D>(options, validation_set);
             if (Interrupt::received()) return Interrupt::exit_code();
             const OperatingPoint chosen = max_youden(chosen_on, validation_set.labels);
             const OperatingPoint there = operating_point(chosen.threshold, score, set.labels);
@@ -100,6 +100,6 @@ int main(int argc, char** argv) {
     defaults.size.clear();
     return run_program("Evaluates whole-image classifiers: AUC with its interval, ROC, operating point.", Offer::evaluation,
                        defaults, argc, argv, [](const Options& options) {
-                           return with_precision(options.precision, [&]<class T>() { return run<T>(options); });
+                           return with_device(options, [&]<class T, class D>() { return run<T, D>(options); });
                        });
 }

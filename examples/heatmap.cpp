@@ -5,10 +5,10 @@
 #include <iostream>
 
 #include "pipeline/cases.hpp"
+#include "pipeline/device.hpp"
 #include "pipeline/load_whole.hpp"
 #include "pipeline/options.hpp"
 #include "pipeline/png_out.hpp"
-#include "pipeline/precision.hpp"
 
 namespace {
 
@@ -47,7 +47,7 @@ std::vector<std::uint8_t> painted(const Image& image, const std::vector<double>&
     return rgb;
 }
 
-template <Element T>
+template <Element T, Device D>
 int run(Options options) {
     prepare_output(options.out);
     const SafetensorsFile file(options.checkpoint);
@@ -76,16 +76,16 @@ int run(Options options) {
     }
     expects<DataError>(!images.empty(), "no images: name some, or give --data and --split");
 
-    PatchHeatmap<T, Cpu> net(load_patch<T>(file), patch / 32, HeatmapActivation::softmax);
+    PatchHeatmap<T, D> net(load_patch<T, D>(file), patch / 32, HeatmapActivation::softmax);
     const NoGrad no_grad;
     for (std::size_t i = 0; i < images.size() && !Interrupt::received(); ++i) {
         const Image image = resize(read_image(images[i]), size.rows, size.columns);
-        const auto x = network_input<T>({Sample{image, {}}}, size.rows, size.columns, form, false);
-        const auto y = net(x, Mode::evaluate);
+        const auto x = network_input<T, D>({Sample{image, {}}}, size.rows, size.columns, form, false);
+        const auto y = to_host(op::template convert<Accumulate<T>>(x.context(), net(x, Mode::evaluate).value()));
         const Shape s = y.shape();
         std::vector<double> map(std::size_t(s.h * s.w));
         for (std::int64_t at = 0; at < s.h * s.w; ++at)
-            for (const std::size_t k : malignant) map[std::size_t(at)] += double(y.value().data()[at * s.c + std::int64_t(k)]);
+            for (const std::size_t k : malignant) map[std::size_t(at)] += double(y.data()[at * s.c + std::int64_t(k)]);
         const std::string stem = std::filesystem::path(images[i]).stem().string();
         const std::string path = options.out + "/heatmap_" + stem + ".png";
         write_png_rgb8(path, size.rows, size.columns, painted(image, map, int(s.h), int(s.w), patch));
@@ -103,6 +103,6 @@ int main(int argc, char** argv) {
     defaults.patch = 0;
     return run_program("Paints what a patch classifier finds over whole images.", Offer::heatmap, defaults, argc, argv,
                        [](const Options& options) {
-                           return with_precision(options.precision, [&]<class T>() { return run<T>(options); });
+                           return with_device(options, [&]<class T, class D>() { return run<T, D>(options); });
                        });
 }

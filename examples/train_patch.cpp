@@ -3,10 +3,10 @@
 #include <holon/metric/confusion.hpp>
 
 #include "pipeline/cases.hpp"
+#include "pipeline/device.hpp"
 #include "pipeline/models.hpp"
 #include "pipeline/options.hpp"
 #include "pipeline/patch_set.hpp"
-#include "pipeline/precision.hpp"
 #include "pipeline/train.hpp"
 
 namespace {
@@ -25,7 +25,7 @@ Confusion confusion_of(Net& net, const SampleSet& set, const PatchClasses& class
     return confusion;
 }
 
-template <Element T>
+template <Element T, Device D>
 int train(const Options& options) {
     expects<DataError>(options.patch >= 32 && options.patch % 32 == 0, "--patch ", options.patch,
                        ": a multiple of 32 is needed");
@@ -56,7 +56,7 @@ int train(const Options& options) {
                        train_set.size(), " training patches");
 
     const TrunkStart start = start_of(options, mean_grey(train_store));
-    PatchClassifier<T, Cpu> net(start.network, int(classes.findings.size()), options.dropout, options.seed);
+    PatchClassifier<T, D> net(start.network, int(classes.findings.size()), options.dropout, options.seed);
     if (!options.weights.empty()) load_trunk(options.weights, net);
 
     Task task;
@@ -68,7 +68,7 @@ int train(const Options& options) {
     task.metadata = run_metadata(options, "patch", start.network, train_set);
     task.metadata["holon.classes"] = classes.list();
     print_header(std::cout, options, task, start);
-    const int code = run_training<PatchClassifier<T, Cpu>>(net, task, options, [&](PatchClassifier<T, Cpu>& now) {
+    const int code = run_training<PatchClassifier<T, D>>(net, task, options, [&](PatchClassifier<T, D>& now) {
         const Confusion confusion = confusion_of(now, validation_set, classes, task.form, options, "validating");
         Verdict verdict;
         if (Interrupt::received()) return verdict;
@@ -97,6 +97,6 @@ int main(int argc, char** argv) {
     defaults.batch = 32;
     return run_program("Trains a patch classifier on patches cut around lesions and from background.", Offer::patch_training,
                        defaults, argc, argv, [](const Options& options) {
-                           return with_precision(options.precision, [&]<class T>() { return train<T>(options); });
+                           return with_device(options, [&]<class T, class D>() { return train<T, D>(options); });
                        });
 }

@@ -3,9 +3,9 @@
 #include <holon/metric/roc.hpp>
 
 #include "pipeline/cases.hpp"
+#include "pipeline/device.hpp"
 #include "pipeline/models.hpp"
 #include "pipeline/options.hpp"
-#include "pipeline/precision.hpp"
 #include "pipeline/train.hpp"
 
 namespace {
@@ -13,7 +13,7 @@ namespace {
 using namespace holon;
 using namespace holon::pipeline;
 
-template <Element T>
+template <Element T, Device D>
 int train(const Options& options) {
     prepare_output(options.out);
     const std::vector<TopBlock> top = parse_top(options.top);
@@ -29,7 +29,7 @@ int train(const Options& options) {
                        train_set.size(), " training images");
 
     TrunkStart start = start_of(options, mean_grey(train_store));
-    PatchClassifier<T, Cpu> patch(start.network, 1, 0.0, options.seed);
+    PatchClassifier<T, D> patch(start.network, 1, 0.0, options.seed);
     if (!options.weights.empty()) load_trunk(options.weights, patch);
     auto net = to_whole_image(std::move(patch), top, 2, options.seed);
 
@@ -41,7 +41,7 @@ int train(const Options& options) {
     task.metadata = run_metadata(options, "whole", start.network, train_set);
     task.metadata["holon.top"] = format_top(top);
     print_header(std::cout, options, task, start);
-    return run_training<WholeImage<T, Cpu>>(net, task, options, [&](WholeImage<T, Cpu>& now) {
+    return run_training<WholeImage<T, D>>(net, task, options, [&](WholeImage<T, D>& now) {
         const auto shares = predict(now, validation_set, task.form, options.batch, options.workers);
         Verdict verdict;
         if (Interrupt::received()) return verdict;
@@ -66,6 +66,6 @@ int main(int argc, char** argv) {
     defaults.batch = 2;
     return run_program("Trains a whole-image classifier from a patch classifier.", Offer::whole_training, defaults, argc,
                        argv, [](const Options& options) {
-                           return with_precision(options.precision, [&]<class T>() { return train<T>(options); });
+                           return with_device(options, [&]<class T, class D>() { return train<T, D>(options); });
                        });
 }

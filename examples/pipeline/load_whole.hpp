@@ -14,23 +14,23 @@ inline void expects_kind(const SafetensorsFile& file, const std::string& kind) {
 }
 
 /// The whole-image classifier of a checkpoint.
-template <Element T>
-WholeImage<T, Cpu> load_whole(const SafetensorsFile& file) {
+template <Element T, Device D>
+WholeImage<T, D> load_whole(const SafetensorsFile& file) {
     expects_kind(file, "whole");
     Random unused;
-    WholeImage<T, Cpu> net(make_trunk<T, Cpu>(metadata_value(file, "holon.network"), unused),
+    WholeImage<T, D> net(make_trunk<T, D>(metadata_value(file, "holon.network"), unused),
                            parse_top(metadata_value(file, "holon.top")), 2, 0);
     load_network(file, net);
     return net;
 }
 
 /// The patch classifier of a checkpoint.
-template <Element T>
-PatchClassifier<T, Cpu> load_patch(const SafetensorsFile& file) {
+template <Element T, Device D>
+PatchClassifier<T, D> load_patch(const SafetensorsFile& file) {
     expects_kind(file, "patch");
     const std::string& classes = metadata_value(file, "holon.classes");
     const int count = int(std::count(classes.begin(), classes.end(), ',')) + 1;
-    PatchClassifier<T, Cpu> net(metadata_value(file, "holon.network"), count, 0.0, 0);
+    PatchClassifier<T, D> net(metadata_value(file, "holon.network"), count, 0.0, 0);
     load_network(file, net);
     return net;
 }

@@ -78,9 +78,12 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
     app.add_option("--data", o.data, data_help)->required(offer != Offer::heatmap);
     app.add_option("--size", o.size, "rows x columns that whole images are resized to")->capture_default_str();
     app.add_option("--batch", o.batch, "images a step");
-    app.add_option("--precision", o.precision, "fp32 | bf16")
-        ->check(CLI::IsMember({"fp32", "bf16"}))
+    app.add_option("--precision", o.precision, "fp32 | bf16 | fp16 (GPU)")
+        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
         ->capture_default_str();
+    app.add_option("--device", o.device, "cpu | gpu | gpu:N | auto: the GPU if there is one")->capture_default_str();
+    app.add_option("--memory", o.memory, "stay within what a device of this size has, like 8GiB");
+    add_numerics(app, o);
     app.add_option("--seed", o.seed, "of weights, splits, order, augmentation")->capture_default_str();
     app.add_option("--workers", o.workers, "threads that prepare images")
         ->check(CLI::Range(1, 256))

@@ -17,6 +17,8 @@ struct Options {
     std::string size = "1152x896";
     int batch = 0;  ///< 0: the program's own
     std::string precision = "fp32";
+    std::string device = "cpu";
+    std::string memory;  ///< the device's size to stay within, like 8GiB; empty: all there is
     bool tf32 = false, nondeterministic = false;  ///< GPU: see gpu::Numerics
     std::uint64_t seed = 1;
     int workers = 1;

@@ -47,14 +47,15 @@ inline Tensor<float, Cpu> grey_batch(const std::vector<Sample>& samples, int row
 }
 
 /// The network's input: warped, copied to three channels, in the form its weights expect.
-template <Element T>
-Variable<T, Cpu> network_input(const std::vector<Sample>& samples, int rows, int columns, const InputForm& form,
+template <Element T, Device D>
+Variable<T, D> network_input(const std::vector<Sample>& samples, int rows, int columns, const InputForm& form,
                                bool bilinear) {
     std::vector<op::Warp> warps;
     for (const Sample& sample : samples) warps.push_back(sample.warp);
     const Tensor<float, Cpu> grey = grey_batch(samples, rows, columns);
-    const Tensor<float, Cpu> input = op::affine_warp(grey.context(), grey, warps, form.warp(bilinear));
-    return Variable<T, Cpu>(cast<T>(input));
+    const Tensor<float, D> there = to_device<D>(grey);
+    const Tensor<float, D> input = op::affine_warp(there.context(), there, warps, form.warp(bilinear));
+    return Variable<T, D>(op::template convert<T>(there.context(), input));
 }
 
 /// Class shares of every sample of a set, n rows of `classes` numbers, in evaluation mode, batch after batch.
@@ -66,6 +67,7 @@ template <class Net>
 std::vector<std::vector<double>> predict(Net& net, const SampleSet& set, const InputForm& form, int batch, int workers,
                                          Flip flip = {}, const std::string& title = "evaluating") {
     using T = typename Net::element;
+    using D = typename Net::device;
     const NoGrad no_grad;
     std::vector<std::vector<double>> shares(set.size());
     Loader<Sample> loader(
@@ -82,9 +84,9 @@ std::vector<std::vector<double>> predict(Net& net, const SampleSet& set, const I
     std::size_t done = 0;
     loader.start(0);
     while (auto next = loader.next()) {
-        const auto x = network_input<T>(next->items, set.rows, set.columns, form, false);
+        const auto x = network_input<T, D>(next->items, set.rows, set.columns, form, false);
         const auto logits = net(x, Mode::evaluate);
-        const auto y = op::softmax(logits.context(), logits.value());
+        const auto y = to_host(op::softmax(logits.context(), logits.value()));
         const std::size_t classes = std::size_t(y.shape().c);
         for (std::size_t k = 0; k < next->items.size(); ++k)
             shares[next->indices[k]].assign(y.data() + k * classes, y.data() + (k + 1) * classes);
@@ -133,8 +135,8 @@ inline std::string exact(double value) {
 
 /// Runs the forward pass of a batch again with every result checked, so that the error names the first layer that is not
 /// finite; parameters are looked at first.
-template <class Net, class T>
-void explain_non_finite(Net& net, const Variable<T, Cpu>& x, const std::vector<int>& labels) {
+template <class Net, class T, Device D>
+void explain_non_finite(Net& net, const Variable<T, D>& x, const std::vector<int>& labels) {
     VisitorFor<Net> visit;
     visit.on_parameter = [](const std::string& name, auto& p) {
         if (!op::all_finite(p.value().context(), p.value()))
@@ -156,6 +158,7 @@ template <class Net>
 int run_training(Net& net, const Task& task, const Options& options,
                  const std::function<Verdict(Net&)>& validate) {
     using T = typename Net::element;
+    using D = typename Net::device;
     const SampleSet& set = *task.train;
     const std::string last_path = options.out + "/last.safetensors", best_path = options.out + "/best.safetensors";
     const Statistics frozen = options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
@@ -232,17 +235,17 @@ int run_training(Net& net, const Task& task, const Options& options,
                 std::vector<int> labels;
                 for (const std::size_t i : next->indices) labels.push_back(set.labels[i]);
                 const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
-                const auto x = network_input<T>(next->items, set.rows, set.columns, task.form, options.bilinear);
+                const auto x = network_input<T, D>(next->items, set.rows, set.columns, task.form, options.bilinear);
                 const auto logits = net(x, Mode::train);
                 const auto loss = cross_entropy(logits, std::span<const int>(labels), weights);
-                const double value = double(loss.value().data()[0]);
+                const double value = double(to_host(loss.value()).data()[0]);
                 if (!std::isfinite(value)) {
                     explain_non_finite(net, x, labels);
                     throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", batch + 1,
                                             "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
                 }
                 using A = Accumulate<T>;
-                loss.backward(full<A, Cpu>({1, 1, 1, 1}, A(1.0 / options.accumulate)));
+                loss.backward(full<A, D>({1, 1, 1, 1}, A(1.0 / options.accumulate)));
                 ++batch;
                 if (++pending == options.accumulate || batch == batches) {
                     if (options.clip > 0) clip_gradients(net, options.clip);
@@ -253,8 +256,9 @@ int run_training(Net& net, const Task& task, const Options& options,
                 loss_sum += value * double(labels.size());
                 samples_done += long(labels.size());
                 const auto classes = logits.shape().c;
+                const auto scores = to_host(logits.value());
                 for (std::size_t k = 0; k < labels.size(); ++k) {
-                    const auto* row = logits.value().data() + std::int64_t(k) * classes;
+                    const auto* row = scores.data() + std::int64_t(k) * classes;
                     correct += std::max_element(row, row + classes) - row == labels[k];
                 }
                 progress.update(batch, text("loss ", loss_sum / double(samples_done)));
@@ -274,7 +278,7 @@ int run_training(Net& net, const Task& task, const Options& options,
                 return Interrupt::exit_code();
             }
             const double penalty = l2_penalty(net, now.l2);
-            const MemoryUse memory = default_context<Cpu>().memory().use();
+            const MemoryUse memory = default_context<D>().memory().use();
             log.row(text(epoch + 1, ',', now.name, ',', now.rate, ',', now.l2, ',', loss_sum / double(samples_done), ',',
                          penalty, ',', double(correct) / double(samples_done), ',', verdict.columns, ',', seconds, ',',
                          double(memory.peak) / double(1 << 30)));
