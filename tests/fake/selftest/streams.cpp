@@ -8,6 +8,10 @@
 using namespace holon;
 using namespace holon::test;
 
+namespace holon::test {
+void launch_reverse(cudaStream_t stream, float* values, unsigned count);  // kernel.cpp
+}
+
 TEST_CASE("a pinned source is read when the copy runs, a pageable one when it is called", "[fake]") {
     const Fresh fresh;
     const Stream stream;
@@ -48,6 +52,18 @@ TEST_CASE("work waits for a synchronisation, and cudaMemcpy is none for a non-bl
     CHECK(a.values()[0] == 5);
     CHECK(fake::counts().waiting == 0);
     CHECK(fake::counts().kernels == 1);
+}
+
+TEST_CASE("an emulated kernel runs in its place on the stream", "[fake]") {
+    const Fresh fresh;
+    const Stream stream;
+    const OnDevice<float> a(3);
+    const std::vector<float> host{1, 2, 3};
+    REQUIRE(cudaMemcpyAsync(a, host.data(), 12, cudaMemcpyHostToDevice, stream) == cudaSuccess);
+    launch_reverse(stream, a, 3);
+    std::vector<float> out(3);
+    REQUIRE(cudaMemcpyAsync(out.data(), a, 12, cudaMemcpyDeviceToHost, stream) == cudaSuccess);
+    CHECK(out == std::vector<float>{3, 2, 1});
 }
 
 TEST_CASE("a blocking stream and the legacy stream wait for each other", "[fake]") {
