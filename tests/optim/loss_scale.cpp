@@ -1,4 +1,5 @@
 // Dynamic loss scaling: backs off where gradients run over, grows after a long good stretch, and takes itself back.
+#include <holon/optim/adam.hpp>
 #include <holon/optim/loss_scale.hpp>
 #include <holon/optim/sgd.hpp>
 
