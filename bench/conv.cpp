@@ -5,85 +5,24 @@
 
 #include <benchmark/benchmark.h>
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <iostream>
 
 #include "convolutions.hpp"
 #include "pipeline/device.hpp"
+#include "pipeline/roof.hpp"
 
 namespace {
 
 using namespace holon;
+using namespace pipeline;
 using op::Direction;
 
 struct Choices {
-    pipeline::Options common;
+    Options common;
     std::vector<std::string> shapes;
     std::string size = "all", direction = "all";
     int engines = 0, workspace_mib = 256;
 };
-
-/// Measures what a device does between two calls.
-template <Device D> class Watch;
-template <> class Watch<Cpu> {
- public:
-    explicit Watch(Context<Cpu>&) {}
-    void start() { begin_ = std::chrono::steady_clock::now(); }
-    double stop() { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
-
- private:
-    std::chrono::steady_clock::time_point begin_;
-};
-#ifdef HOLON_CUDA
-template <> class Watch<Gpu> : public gpu::Stopwatch {
- public:
-    explicit Watch(Context<Gpu>& context) : gpu::Stopwatch(context.stream()) {}
-};
-#endif
-
-template <class T, class D> Tensor<T, D> random_on(Shape shape, std::uint64_t seed) {
-    Random random(seed);
-    Tensor<float, Cpu> host(shape);
-    for (float& v : host.elements()) v = float(random.uniform(-1, 1));
-    const auto there = to_device<D>(host);
-    return op::template convert<T>(there.context(), there);
-}
-
-/// Seconds of the fastest of a few runs.
-template <class D, class F> double fastest(Context<D>& context, const F& run) {
-    Watch<D> watch(context);
-    double least = 0;
-    for (int i = 0; i < 6; ++i) {
-        watch.start();
-        run();
-        const double took = watch.stop();
-        if (i == 1 || (i > 1 && took < least)) least = took;
-    }
-    return least;
-}
-
-/// What this device reaches in this run: FLOP a second of a matrix product, bytes a second of a copy (read and write).
-struct Roof {
-    double rate = 0, bandwidth = 0;
-};
-template <class T, class D> Roof measure_roof() {
-    auto& context = default_context<D>();
-    constexpr bool large = !std::same_as<D, Cpu>;
-    const std::int64_t n = large ? 8192 : 2048, bytes = std::int64_t(large ? 1024 : 256) << 20;
-    Roof roof;
-    {
-        const auto x = random_on<T, D>({n, 1, 1, n}, 1);
-        const auto w = random_on<Accumulate<T>, D>({n, 1, 1, n}, 2);
-        const Tensor<Accumulate<T>, D>* none = nullptr;
-        roof.rate =
-            2.0 * double(n) * double(n) * double(n) / fastest(context, [&] { op::linear(context, x, w, none); });
-    }
-    Tensor<std::uint8_t, D> from(vector_shape(bytes), context), to(vector_shape(bytes), context);
-    context.clear(from.data(), std::size_t(bytes));
-    roof.bandwidth = 2.0 * double(bytes) /
-                     fastest(context, [&] { context.copy(to.data(), std::as_const(from).data(), std::size_t(bytes)); });
-    return roof;
-}
 
 /// One direction of one convolution over random numbers.
 template <class T, class D> struct Run {
@@ -274,7 +213,7 @@ int main(int argc, char** argv) {
     app.add_flag("--nondeterministic", c.common.nondeterministic, "GPU: engines whose bits differ from run to run");
     CLI11_PARSE(app, argc, argv);
     try {
-        return pipeline::with_device(c.common, [&]<class T, class D>() { return bench_all<T, D>(c); });
+        return with_device(c.common, [&]<class T, class D>() { return bench_all<T, D>(c); });
     } catch (const Error& error) {
         std::cerr << "error: " << error.what() << '\n';
         return 2;

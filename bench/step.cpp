@@ -1,4 +1,5 @@
-// step: times whole training steps (forward, backward, Adam) of a network, on the CPU or a GPU. Prints one line of JSON.
+// step: times whole training steps (forward, backward, Adam) of a network, on the CPU or a GPU. Prints one line of
+// JSON.
 #include <holon/holon.hpp>
 
 #include <CLI/CLI.hpp>
@@ -28,7 +29,8 @@ template <class D> void wait([[maybe_unused]] Context<D>& context) {
 template <class T, class D, class Net> std::vector<double> time_steps(Net& net, const Choices& choices, int classes) {
     auto& context = default_context<D>();
     const pipeline::ImageSize size = choices.common.image_size();
-    const Recomputing recomputing(choices.common.recompute == "batch_norm" ? Recompute::batch_norm : Recompute::nothing);
+    const Recomputing recomputing(choices.common.recompute == "batch_norm" ? Recompute::batch_norm
+                                                                           : Recompute::nothing);
     if (!choices.freeze.empty()) freeze(net, choices.freeze, Statistics::fixed);
     auto adam = make_adam(net, {.rate = 1e-4});
     Random random(1);
@@ -86,9 +88,12 @@ int main(int argc, char** argv) {
     c.common.batch = 32;
     c.common.size = "224x224";
     c.common.top.clear();
-    app.add_option("--network", c.common.network, "resnet50 | resnet50-keras | resnet14 | vgg16")->capture_default_str();
+    app.add_option("--network", c.common.network, "resnet50 | resnet50-keras | resnet14 | vgg16")
+        ->capture_default_str();
     app.add_option("--top", c.common.top, "a whole-image classifier with these blocks; empty: the patch classifier");
-    app.add_option("--classes", c.classes, "of the patch classifier")->check(CLI::Range(1, 65536))->capture_default_str();
+    app.add_option("--classes", c.classes, "of the patch classifier")
+        ->check(CLI::Range(1, 65536))
+        ->capture_default_str();
     app.add_option("--size", c.common.size, "rows x columns")->capture_default_str();
     app.add_option("--batch", c.common.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
     app.add_option("--precision", c.common.precision, "fp32 | bf16 | fp16 (GPU)")
