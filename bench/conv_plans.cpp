@@ -1,75 +1,52 @@
 // conv_plans: what cuDNN would run for every convolution of the paper's four networks, on cards that need not be there.
 // Prints CSV, one line a convolution, direction, element type and card; exits with 1 if one has no engine within 256
-// MiB.
-#include <holon/model/whole_image.hpp>
+// MiB. --here: for the card at hand, what cuDNN picks with the card beside what it picks with its description alone.
 #include <holon/op/gpu/convolution.hpp>
 
 #include <iostream>
-#include <map>
-#include <tuple>
+
+#include "convolutions.hpp"
 
 namespace {
 
 using namespace holon;
 
-struct Query {
-    op::Direction direction;
-    Shape image;
-    Conv2dOptions options;
-    bool add = false;
-    bool operator<(const Query& other) const {
-        const auto key = [](const Query& q) {
-            return std::tuple(q.image.n, q.image.h, q.image.w, q.image.c, q.options, q.direction, q.add);
-        };
-        return key(*this) < key(other);
-    }
-};
+constexpr std::int64_t budget = std::int64_t(256) << 20;
 
-/// Every convolution that a training step of the four networks does, at the sizes of patches and of whole images.
-std::map<Query, std::string> convolutions() {
-    std::map<Query, std::string> all;
-    auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
-    for (const char* network : {"resnet50", "vgg16"})
-        for (const char* top : {"256x1,128x1", "[512-512-1024]x2,[512-512-1024]x2"})
-            for (const Shape image : {Shape{32, 224, 224, 3}, Shape{2, 1152, 896, 3}}) {
-                auto net = to_whole_image(PatchClassifier<bfloat16, Plan>(network, 1, 0.0, 1), parse_top(top), 2, 1);
-                ledger.choose = [&](std::string_view, op::Direction direction, const Shape& x, const Conv2dOptions& o,
-                                    bool add) {
-                    all.try_emplace({direction, x, o, add}, text(network, " + ", top, ": ", Scope::current()));
-                    return op::plan::Choice{};
-                };
-                const std::vector<int> labels(std::size_t(image.n), 0);
-                cross_entropy(net(Variable<bfloat16, Plan>(Tensor<bfloat16, Plan>(image)), Mode::train),
-                              std::span<const int>(labels))
-                    .backward();
-            }
-    ledger.choose = nullptr;
-    return all;
+std::map<bench::Query, std::string> all_convolutions() {
+    return bench::convolutions(bench::paper_networks, bench::paper_tops, {{32, 224, 224, 3}, {2, 1152, 896, 3}});
 }
 
-}  // namespace
+struct ElementCase {
+    const char* name;
+    cudnnDataType_t type;
+    gpu::Numerics numerics;
+};
+const ElementCase elements[] = {{"bfloat16", CUDNN_DATA_BFLOAT16, {}},
+                                {"float16", CUDNN_DATA_HALF, {}},
+                                {"float32", CUDNN_DATA_FLOAT, {}},
+                                {"tf32", CUDNN_DATA_FLOAT, {.tf32 = true}}};
 
-int main() {
-    const auto all = convolutions();
+std::string place(const bench::Query& q) {
+    return text(op::direction_name(q.direction), ',', q.add, ',', q.image, ',', op::filter_shape(q.options), ',',
+                q.options.stride);
+}
+
+int described_cards() {
+    const auto all = all_convolutions();
     int missing = 0, plans = 0;
     std::cout << "# cuDNN " << gpu::cudnn_version_text() << ", no card: plans, not runs\n"
               << "card,element,direction,adds,image,filter,stride,engine,workspace_bytes\n";
     for (const auto& card : op::plan::cards()) {
         const auto device = gpu::described(card);
-        for (const char* element : {"bfloat16", "float16", "float32", "tf32"}) {
-            if (card.compute_capability < 800 && std::string_view(element) != "float16")
-                continue;  // Turing: no bfloat16, no TF32
-            const gpu::Numerics numerics{.tf32 = std::string_view(element) == "tf32"};
-            const auto type = gpu::cudnn_type(numerics.tf32 ? "float32" : element);
-            for (const auto& [query, where] : all) {
-                std::cout << card.key << ',' << element << ',' << op::direction_name(query.direction) << ','
-                          << query.add << ',' << query.image << ',' << op::filter_shape(query.options) << ',' << query.options.stride
-                          << ',';
+        for (const ElementCase& e : elements) {
+            if (card.compute_capability < 800 && e.type != CUDNN_DATA_HALF) continue;  // Turing: no bfloat16, no TF32
+            for (const auto& [q, where] : all) {
+                std::cout << card.key << ',' << e.name << ',' << place(q) << ',';
                 try {
-                    const auto plan = gpu::plan_convolution(
-                        {nullptr, &device, card.name},
-                        {query.direction, type, query.image, query.options, query.add, numerics},
-                        std::int64_t(256) << 20);
+                    const auto plan =
+                        gpu::plan_convolution({nullptr, &device, card.name},
+                                              {q.direction, e.type, q.image, q.options, q.add, e.numerics}, budget);
                     ++plans;
                     std::cout << '"' << plan.engine << "\"," << plan.workspace << '\n';
                 } catch (const DeviceError& error) {
@@ -82,4 +59,58 @@ int main() {
     }
     std::cerr << all.size() << " convolutions, " << plans << " plans, " << missing << " missing\n";
     return missing == 0 ? 0 : 1;
+}
+
+#ifdef HOLON_CUDA
+int card_at_hand() {
+    auto& context = default_context<Gpu>();
+    const gpu::Target real = context.state<gpu::PlanCache>().target();
+    gpu::Descriptor device(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    device.set(CUDNN_ATTR_DEVICEPROP_HANDLE, real.handle);
+    device = std::move(device).finalize();
+    const std::string json = device.characters(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION);
+    gpu::Descriptor description(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
+    description.set(CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                    std::span<const char>(json.data(), json.size()));
+    description = std::move(description).finalize();
+    const auto pick = [&](const gpu::Target& target, const gpu::Convolution& what) -> std::string {
+        try {
+            const auto plan = gpu::plan_convolution(target, what, budget);
+            return text('"', plan.engine, "\",", plan.workspace);
+        } catch (const DeviceError&) {
+            return "none,";
+        }
+    };
+    int same = 0, count = 0, missing = 0;
+    std::cout << "# cuDNN " << gpu::cudnn_version_text() << " on " << real.name << "\n"
+              << "element,direction,adds,image,filter,stride,with_card,workspace_bytes,described,workspace_bytes\n";
+    for (const ElementCase& e : elements) {
+        for (const auto& [q, where] : all_convolutions()) {
+            const gpu::Convolution what{q.direction, e.type, q.image, q.options, q.add, e.numerics};
+            const std::string with_card = pick(real, what), without = pick({nullptr, &description, real.name}, what);
+            std::cout << e.name << ',' << place(q) << ',' << with_card << ',' << without << '\n';
+            ++count, same += with_card.substr(0, with_card.find(',')) == without.substr(0, without.find(','));
+            missing += with_card == "none,";
+        }
+    }
+    std::cerr << count << " convolutions, " << same << " with the same engine, " << missing << " without one\n";
+    return missing == 0 ? 0 : 1;
+}
+#endif
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        if (argc == 1) return described_cards();
+#ifdef HOLON_CUDA
+        if (argc == 2 && std::string_view(argv[1]) == "--here") return card_at_hand();
+#else
+        static_cast<void>(argv);
+#endif
+        std::cerr << "error: conv_plans takes no options, or --here in a build with CUDA\n";
+    } catch (const Error& error) {
+        std::cerr << "error: " << error.what() << '\n';
+    }
+    return 2;
 }

@@ -37,7 +37,8 @@ function(holon_add_cuda)
 endfunction()
 
 # A language is enabled for a whole directory, which a function cannot do.
-if(CUDAToolkit_FOUND AND NOT CMAKE_CUDA_COMPILER)
+get_property(holon_languages GLOBAL PROPERTY ENABLED_LANGUAGES)
+if(CUDAToolkit_FOUND AND NOT "CUDA" IN_LIST holon_languages)
   # CMake fills this in by itself with the oldest there is; known here, so that a choice of the user's is told from it.
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
     set(CMAKE_CUDA_ARCHITECTURES 75)

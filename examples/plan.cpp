@@ -9,6 +9,8 @@
 #include <iostream>
 
 #include "pipeline/card_file.hpp"
+#include "pipeline/describe.hpp"
+#include "pipeline/device.hpp"
 #include "pipeline/options.hpp"
 
 namespace {
@@ -129,6 +131,16 @@ int run(const Options& options) {
                       << card.compute_capability / 100 << '.' << card.compute_capability / 10 % 10 << " ("
                       << card.source << ")\n";
         return 0;
+    }
+    if (!options.describe.empty()) {
+#ifdef HOLON_CUDA
+        open_gpu(parse_device(options.device == "cpu" ? "gpu" : options.device), options);
+        describe_card(options.describe);
+        std::cout << options.describe << '\n';
+        return 0;
+#else
+        throw DeviceError("--describe: this program was built without CUDA; configure where nvcc and cuDNN are found");
+#endif
     }
     if (options.precision == "bf16") return plan<bfloat16>(options);
     if (options.precision == "fp16") return plan<half>(options);

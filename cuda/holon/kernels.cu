@@ -301,8 +301,9 @@ void affine_warp_backward(const Queue& queue, const Warping& o, const WarpImage*
 void adam(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers) {
     if (count) launch(queue, adam_step, dim3(unsigned(chunks)), flat_threads, all, count, numbers);
 }
-void sgd(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov) {
-    if (count) launch(queue, sgd_step, dim3(unsigned(chunks)), flat_threads, all, count, momentum, nesterov);
+void sgd(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov,
+         float unscale) {
+    if (count) launch(queue, sgd_step, dim3(unsigned(chunks)), flat_threads, all, count, momentum, nesterov, unscale);
 }
 template <class T> void squared_norm(const Queue& queue, std::int64_t count, const T* x, double* scratch) {
     const dim3 parts(std::min(flat_grid(queue, count).x, unsigned(reduce_threads)));

@@ -32,7 +32,7 @@ __global__ void adam_step(const StepParameter* all, int count, const AdamNumbers
     std::int64_t begin, end;
     chunk_of(p, begin, end);
     for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
-        const float slope = p.gradient[i] + p.coupled * p.value[i];
+        const float slope = n.unscale * p.gradient[i] + p.coupled * p.value[i];
         const float first = n.beta1 * p.first[i] + n.rest1 * slope,
                     second = n.beta2 * p.second[i] + n.rest2 * slope * slope;
         p.first[i] = first;
@@ -42,12 +42,12 @@ __global__ void adam_step(const StepParameter* all, int count, const AdamNumbers
 }
 
 /// Formula: op::SgdStep. Grid: all chunks of all parameters.
-__global__ void sgd_step(const StepParameter* all, int count, float momentum, bool nesterov) {
+__global__ void sgd_step(const StepParameter* all, int count, float momentum, bool nesterov, float unscale) {
     const StepParameter& p = parameter_of(all, count, std::int64_t(blockIdx.x));
     std::int64_t begin, end;
     chunk_of(p, begin, end);
     for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
-        const float slope = p.gradient[i] + p.coupled * p.value[i];
+        const float slope = unscale * p.gradient[i] + p.coupled * p.value[i];
         float step = slope;
         if (p.first) {
             const float velocity = momentum * p.first[i] + slope;

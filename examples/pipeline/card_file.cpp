@@ -10,7 +10,7 @@ op::plan::Card read_card(const std::string& name) {
     if (!name.ends_with(".json")) return op::plan::find_card(name);
     const auto json = nlohmann::json::parse(read_bytes(name), nullptr, /*allow_exceptions*/ false);
     expects<DataError>(json.is_object(), name,
-                       ": not a JSON object; `plan --list` has cards, bench/cards has examples");
+                       ": not a JSON object; `plan --list` has cards, `plan --describe FILE.json` writes the one at hand");
     const auto number = [&](const char* member, auto& value, double least) {
         const auto found = json.find(member);
         expects<DataError>(found != json.end(), name, ": no \"", member, "\"");

@@ -69,6 +69,8 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
             ->capture_default_str();
         add_numerics(app, o);
         app.add_option("--gpu", o.gpu, "a card of --list, or a .json file that describes one")->capture_default_str();
+        app.add_option("--describe", o.describe, "write the card at hand (--device) to this .json file, and stop");
+        app.add_option("--device", o.device, "gpu | gpu:N: the card to describe")->capture_default_str();
         app.add_flag("--list", o.list, "the cards that are known");
         app.add_flag("--layers", o.layers, "every op: engine, workspace, arithmetic, traffic, least time");
         return;

@@ -48,6 +48,7 @@ struct Options {
     // planning
     std::string gpu = "rtx4060-8gb";
     bool list = false, layers = false;
+    std::string describe;  ///< where to write the card at hand
 
     // evaluation
     std::vector<std::string> checkpoints;  ///< or, for `auc`, files of scores

@@ -11,6 +11,7 @@
 #include <holon/loss/balance.hpp>
 #include <holon/model/input_form.hpp>
 #include <holon/model/stage.hpp>
+#include <holon/optim/loss_scale.hpp>
 
 #include "pipeline/augment.hpp"
 #include "pipeline/image.hpp"
@@ -149,6 +150,17 @@ void explain_non_finite(Net& net, const Variable<T, D>& x, const std::vector<int
     cross_entropy(logits, std::span<const int>(labels));
 }
 
+/// One step of the optimizer by the gradients at hand, their norm cut at `clip` if that is above 0. With a scaled loss the
+/// scale is taken back, and a step whose gradients ran over is left out.
+template <class Net, class Optimizer> void take_step(Net& net, Optimizer& optimizer, LossScale* scale, double clip) {
+    if (!scale && clip <= 0) return optimizer.step(net);
+    const double norm = gradient_norm(net);
+    const std::optional<double> unscale = scale ? scale->accept(norm) : 1.0;
+    if (!unscale) return;
+    const double real = norm * *unscale;
+    optimizer.step(net, clip > 0 && real > clip ? *unscale * clip / real : *unscale);
+}
+
 /// Runs the stages on `net`. After each epoch `validate(net)` is asked; the best so far is kept as best.safetensors, the
 /// last with everything needed to go on as last.safetensors, the log as log.csv, all in `options.out`. Returns 0, or
 /// 128 + signal after an interrupt, once the step under way is done and saved.
@@ -180,6 +192,8 @@ int run_training(Net& net, const Task& task, const Options& options,
     double loss_sum = 0, best = -1;
     long samples_done = 0, correct = 0;
     auto adam = make_adam(net, {});
+    constexpr bool scaled = std::same_as<T, half>;  // the other types reach as far down as float
+    LossScale loss_scale;
 
     if (options.resume) {
         const SafetensorsFile file(last_path);
@@ -193,6 +207,9 @@ int run_training(Net& net, const Task& task, const Options& options,
         best = detail::metadata_number(file, "holon.best");
         samples_done = detail::metadata_count(file, "holon.samples");
         correct = detail::metadata_count(file, "holon.correct");
+        if (scaled)
+            loss_scale.restore(detail::metadata_number(file, "holon.loss.scale"),
+                               int(detail::metadata_count(file, "holon.loss.scale.good")));
         for (const auto& [key, value] : task.metadata) {
             const auto found = file.metadata().find(key);
             expects<DataError>(found != file.metadata().end() && found->second == value, last_path, " was made with ", key,
@@ -216,6 +233,10 @@ int run_training(Net& net, const Task& task, const Options& options,
         all["holon.best"] = detail::exact(best);
         all["holon.samples"] = text(samples_done);
         all["holon.correct"] = text(correct);
+        if (scaled) {
+            all["holon.loss.scale"] = detail::exact(loss_scale.scale());
+            all["holon.loss.scale.good"] = text(loss_scale.good());
+        }
         return all;
     };
 
@@ -245,11 +266,11 @@ int run_training(Net& net, const Task& task, const Options& options,
                                             "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
                 }
                 using A = Accumulate<T>;
-                loss.backward(full<A, D>({1, 1, 1, 1}, A(1.0 / options.accumulate)));
+                const double seed = (scaled ? loss_scale.scale() : 1.0) / options.accumulate;
+                loss.backward(full<A, D>({1, 1, 1, 1}, A(seed)));
                 ++batch;
                 if (++pending == options.accumulate || batch == batches) {
-                    if (options.clip > 0) clip_gradients(net, options.clip);
-                    adam.step(net);
+                    take_step(net, adam, scaled ? &loss_scale : nullptr, options.clip);
                     clear_gradients(net);
                     pending = 0;
                 }

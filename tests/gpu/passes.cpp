@@ -142,20 +142,22 @@ TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[g
                 chunks += (sizes[k] + gpu::step_chunk - 1) / gpu::step_chunk;
             }
             if (kind == Kind::adam) {
-                const op::AdamStep step{.step = 3};
+                const op::AdamStep step{.step = 3, .gradient_scale = 0.5};
                 const gpu::AdamNumbers numbers{0.9f,
                                                0.1f,
                                                0.999f,
                                                0.001f,
                                                float(1 / (1 - std::pow(step.beta1, 3.0))),
                                                float(1 / std::sqrt(1 - std::pow(step.beta2, 3.0))),
-                                               1e-8f};
+                                               1e-8f,
+                                               0.5f};
                 op::adam(context, std::span<const op::AdamOperand<double, Cpu>>(adams), step);
                 gpu::adam(queue, parameters.data(), int(parameters.size()), chunks, &numbers);
             } else {
-                const op::SgdStep step{moving ? 0.9 : 0.0, kind == Kind::nesterov};
+                const op::SgdStep step{moving ? 0.9 : 0.0, kind == Kind::nesterov, 0.5};
                 op::sgd(context, std::span<const op::SgdOperand<double, Cpu>>(sgds), step);
-                gpu::sgd(queue, parameters.data(), int(parameters.size()), chunks, float(step.momentum), step.nesterov);
+                gpu::sgd(queue, parameters.data(), int(parameters.size()), chunks, float(step.momentum), step.nesterov,
+                         float(step.gradient_scale));
             }
             for (std::size_t k = 0; k < g.size(); ++k) {
                 REQUIRE(error(w[k].narrow, w[k].wide) < 1e-5);

@@ -177,6 +177,35 @@ class PoolMemory {
     std::size_t limit_ = no_limit;
 };
 
+/// Measures what a stream does between two calls, on the card's own clock.
+class Stopwatch {
+ public:
+    explicit Stopwatch(cudaStream_t stream) : stream_(stream) {
+        expects_cuda(cudaEventCreate(&begin_), "making an event");
+        expects_cuda(cudaEventCreate(&end_), "making an event");
+    }
+    ~Stopwatch() {
+        cudaEventDestroy(begin_);
+        cudaEventDestroy(end_);
+    }
+    Stopwatch(const Stopwatch&) = delete;
+    Stopwatch& operator=(const Stopwatch&) = delete;
+
+    void start() { expects_cuda(cudaEventRecord(begin_, stream_), "recording an event"); }
+    /// Seconds since `start`; waits for the stream.
+    double stop() {
+        expects_cuda(cudaEventRecord(end_, stream_), "recording an event");
+        expects_cuda(cudaEventSynchronize(end_), "waiting for the card");
+        float milliseconds = 0;
+        expects_cuda(cudaEventElapsedTime(&milliseconds, begin_, end_), "reading the clock");
+        return double(milliseconds) * 1e-3;
+    }
+
+ private:
+    cudaStream_t stream_;
+    cudaEvent_t begin_ = nullptr, end_ = nullptr;
+};
+
 /// Two pinned buffers through which bytes go to and from a card: while one is on its way, the other is filled.
 class Staging {
  public:

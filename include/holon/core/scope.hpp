@@ -2,13 +2,28 @@
 #pragma once
 #include <string>
 
+#ifdef HOLON_CUDA
+#include <nvtx3/nvToolsExt.h>
+#endif
+
 namespace holon {
 
-/// While it lives, `Scope::current()` is `name`. The name must outlive the scope (a layer's own dotted name does).
+/// While it lives, `Scope::current()` is `name`. The name must outlive the scope (a layer's own dotted name does). In a
+/// build for the GPU it is also a range on the time line of NVIDIA's profilers.
 class Scope {
  public:
-    explicit Scope(const std::string& name) : before_(top()) { top() = &name; }
-    ~Scope() { top() = before_; }
+    explicit Scope(const std::string& name) : before_(top()) {
+        top() = &name;
+#ifdef HOLON_CUDA
+        nvtxRangePushA(name.c_str());
+#endif
+    }
+    ~Scope() {
+        top() = before_;
+#ifdef HOLON_CUDA
+        nvtxRangePop();
+#endif
+    }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 

@@ -60,6 +60,7 @@ inline void run_backward(const std::shared_ptr<NodeBase>& root) {
         const std::shared_ptr<NodeBase> node = std::move(stack.back());
         stack.pop_back();
         try {
+            const Scope scope(node->layer());
             node->step();
         } catch (Error& error) {
             error.within(text(node->layer(), " (backward)"));

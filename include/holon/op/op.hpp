@@ -24,7 +24,8 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
                           const Tensor<std::uint8_t, D>& place, std::span<const int> labels,
                           std::span<const float> weights, std::span<const Warp> warps, const WarpOptions& warp,
                           const DropoutMask& mask, std::span<const AdamOperand<A, D>> adams, const AdamStep& adam_step,
-                          std::span<const SgdOperand<A, D>> sgds, const SgdStep& sgd_step) {
+                          std::span<const SgdOperand<A, D>> sgds, const SgdStep& sgd_step,
+                          std::span<const Tensor<A, D>* const> many) {
     { conv2d(context, x, p, maybe, conv) } -> std::same_as<Tensor<T, D>>;
     conv2d_backward_input(context, x, p, conv, dx, mode);
     conv2d_backward_filter(context, x, x, conv, dp, mode);
@@ -67,6 +68,7 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
     adam(context, adams, adam_step);
     sgd(context, sgds, sgd_step);
     { squared_norm(context, x) } -> std::same_as<double>;
+    { squared_norm(context, many) } -> std::same_as<double>;
     { all_finite(context, x) } -> std::same_as<bool>;
 };
 

@@ -76,9 +76,11 @@ struct AdamOperand {
 
 /// Adam (Kingma and Ba, 2015): m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
 /// value -= rate * (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + epsilon). `step` counts from 1.
+/// g is the gradient times `gradient_scale`, which takes back a scaled loss, plus coupled * value.
 struct AdamStep {
     double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
     std::int64_t step = 1;
+    double gradient_scale = 1;
 };
 
 template <Element A, Device D>
@@ -88,10 +90,11 @@ struct SgdOperand {
     double rate, coupled = 0, decoupled = 0;
 };
 
-/// velocity = momentum * velocity + g; value -= rate * (nesterov ? g + momentum * velocity : velocity).
+/// velocity = momentum * velocity + g; value -= rate * (nesterov ? g + momentum * velocity : velocity). g as for Adam.
 struct SgdStep {
     double momentum = 0;
     bool nesterov = false;
+    double gradient_scale = 1;
 };
 
 }  // namespace holon::op

@@ -20,9 +20,10 @@ class Adam {
  public:
     explicit Adam(AdamOptions o) : options(std::move(o)) {}
 
-    /// Moves every learning parameter of `net` one step along its gradient.
+    /// Moves every learning parameter of `net` one step along its gradient, times `gradient_scale` (which takes back a
+    /// scaled loss).
     template <class Net>
-    void step(Net& net) {
+    void step(Net& net, double gradient_scale = 1) {
         ++steps;
         std::vector<op::AdamOperand<A, D>> operands;
         std::deque<Tensor<A, D>> values;  // operands point into it
@@ -44,7 +45,7 @@ class Adam {
         visit(std::string_view(), net);
         if (context)
             op::adam(*context, std::span<const op::AdamOperand<A, D>>(operands),
-                     {options.beta1, options.beta2, options.epsilon, steps});
+                     {options.beta1, options.beta2, options.epsilon, steps, gradient_scale});
     }
 
     struct Moments {

@@ -37,13 +37,15 @@ inline double rate_factor(const std::vector<ParameterGroup>& groups, const std::
 /// The L2 norm over all gradients of a network, in double.
 template <class Net>
 double gradient_norm(Net& net) {
-    double sum = 0;
+    using Gradients = Tensor<Accumulate<typename Net::element>, typename Net::device>;
+    std::vector<const Gradients*> all;
     VisitorFor<Net> visit;
     visit.on_parameter = [&](const std::string&, auto& p) {
-        if (p.gradient()) sum += op::squared_norm(p.gradient().context(), p.gradient());
+        if (p.gradient()) all.push_back(&p.gradient());
     };
     visit(std::string_view(), net);
-    return std::sqrt(sum);
+    if (all.empty()) return 0;
+    return std::sqrt(op::squared_norm(all.front()->context(), std::span<const Gradients* const>(all)));
 }
 
 /// Scales all gradients so that their common norm is at most `limit`; returns the norm before.

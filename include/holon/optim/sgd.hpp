@@ -18,8 +18,9 @@ class Sgd {
  public:
     explicit Sgd(SgdOptions o) : options(std::move(o)) {}
 
+    /// As `Adam::step`.
     template <class Net>
-    void step(Net& net) {
+    void step(Net& net, double gradient_scale = 1) {
         ++steps;
         VisitorFor<Net> visit;
         visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
@@ -37,7 +38,7 @@ class Sgd {
                                                p.decays ? 2 * options.decay.l2 : 0,
                                                p.decays ? options.decay.decoupled : 0};
             op::sgd(context, std::span<const op::SgdOperand<A, D>>(&operand, 1),
-                    {options.momentum, options.nesterov});
+                    {options.momentum, options.nesterov, gradient_scale});
         };
         visit(std::string_view(), net);
     }

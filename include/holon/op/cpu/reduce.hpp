@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include <holon/op/cpu/loop.hpp>
 
@@ -20,6 +21,14 @@ double squared_norm(Context<Cpu>&, const Tensor<T, Cpu>& x) {
         sums[std::size_t(t)] = sum;
     });
     return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+/// The sum over all tensors.
+template <Element T>
+double squared_norm(Context<Cpu>& context, std::span<const Tensor<T, Cpu>* const> all) {
+    double sum = 0;
+    for (const Tensor<T, Cpu>* x : all) sum += squared_norm(context, *x);
+    return sum;
 }
 
 /// False if any element is infinite or NaN.

@@ -7,30 +7,52 @@ namespace holon::op {
 
 namespace gpu_detail {
 
+/// Runs a plan over an image, a filter and a result, of which it writes one.
+inline void run_plan(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, const void* x, const void* filter,
+                     const void* y) {
+    auto workspace = scratch<std::uint8_t>(context, plan.workspace);
+    const std::array<std::int64_t, 3> ids{gpu::detail::image_id, gpu::detail::filter_id, gpu::detail::result_id};
+    const std::array<const void*, 3> pointers{x, filter, y};
+    const void* const room = workspace.data();
+    gpu::Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::span<const std::int64_t>(ids));
+    pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(pointers));
+    pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(&room, 1));
+    pack = std::move(pack).finalize();
+    gpu::expects_cudnn(cudnnBackendExecute(context.state<gpu::PlanCache>().handle(), plan.plan.raw(), pack.raw()),
+                       "running a convolution");
+}
+
+/// Seconds that a plan takes over zeros, the least of a few runs.
+template <Element T>
+double seconds_of(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, const Shape& x, const Conv2dOptions& o) {
+    auto image = zeros<T, Gpu>(x, context), filter = zeros<T, Gpu>(filter_shape(o), context),
+         result = zeros<T, Gpu>(conv2d_shape(x, o), context);
+    gpu::Stopwatch watch(context.stream());
+    double least = 0;
+    for (int run = 0; run < 4; ++run) {  // the first warms up
+        watch.start();
+        run_plan(context, plan, image.data(), filter.data(), result.data());
+        const double took = watch.stop();
+        if (run > 0) least = run == 1 ? took : std::min(least, took);
+    }
+    return least;
+}
+
 template <Element T>
 std::shared_ptr<const gpu::ConvolutionPlan> plan_of(Context<Gpu>& context, Direction direction, const Shape& x,
                                                     const Conv2dOptions& o, bool add) {
     const auto& settings = context.state<gpu::Settings>();
-    return context.state<gpu::PlanCache>().find({direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics},
-                                                settings.workspace_budget);
+    return context.state<gpu::PlanCache>().find(
+        {direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics}, settings,
+        [&](const gpu::ConvolutionPlan& plan) { return seconds_of<T>(context, plan, x, o); });
 }
 
 /// Runs one direction; which of the three is written is the direction's.
 template <Element T>
 void convolve(Context<Gpu>& context, Direction direction, const Shape& shape, const Conv2dOptions& o, bool add,
               const T* x, const T* filter, const T* y) {
-    const auto plan = plan_of<T>(context, direction, shape, o, add);
-    auto workspace = scratch<std::uint8_t>(context, plan->workspace);
-    const std::array<std::int64_t, 3> ids{gpu::detail::image_id, gpu::detail::filter_id, gpu::detail::result_id};
-    const std::array<const void*, 3> pointers{x, filter, y};
-    gpu::Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::span<const std::int64_t>(ids));
-    pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(pointers));
-    const void* const room = workspace.data();
-    pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(&room, 1));
-    pack = std::move(pack).finalize();
-    gpu::expects_cudnn(cudnnBackendExecute(context.state<gpu::PlanCache>().handle(), plan->plan.raw(), pack.raw()),
-                       "running a convolution");
+    run_plan(context, *plan_of<T>(context, direction, shape, o, add), x, filter, y);
 }
 
 }  // namespace gpu_detail

@@ -148,12 +148,36 @@ inline std::string objection(const Descriptor& engine, cudnnDataType_t type, con
 
 }  // namespace detail
 
-/// The first engine that cuDNN's heuristics (mode A, then the fallback list) offer within `budget` bytes of workspace
-/// and the numerics asked for. Throws `DeviceError` with layer-independent facts: direction, shape, type, card,
-/// version, and what to change.
-inline ConvolutionPlan plan_convolution(const Target& target, const Convolution& what, std::int64_t budget) {
+/// Up to `most` engines, in the order in which cuDNN's heuristics offer them (mode A, then the fallback list), within
+/// `budget` bytes of workspace and the numerics asked for. Throws `DeviceError` where there is none, with
+/// layer-independent facts: direction, shape, type, card, version, and what to change.
+inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, const Convolution& what,
+                                                      std::int64_t budget, std::size_t most) {
+    std::vector<ConvolutionPlan> plans;
     std::string last = "the heuristics offer none";
     std::int64_t least = -1;
+    const auto plan_one = [&](const Descriptor& configuration, const std::string& place) {
+        const auto engines = configuration.list(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+        if (engines.empty()) return;
+        const std::string engine = text("engine ", engines.front().integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX));
+        const std::string refused = detail::objection(engines.front(), what.type, what.numerics);
+        if (!refused.empty()) {
+            last = engine + " " + refused;
+            return;
+        }
+        Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+        plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+        if (target.handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle);
+        if (target.device) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target.device);
+        plan = std::move(plan).finalize();
+        const std::int64_t workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+        if (workspace > budget) {
+            least = least < 0 ? workspace : std::min(least, workspace);
+            last = text("the smallest workspace on offer is ", least, " bytes");
+            return;
+        }
+        plans.push_back({std::move(plan), workspace, engine + ", " + place});
+    };
     try {
         Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
         const Descriptor op = detail::operation(what);
@@ -161,32 +185,11 @@ inline ConvolutionPlan plan_convolution(const Target& target, const Convolution&
         if (target.handle) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target.handle);
         graph = std::move(graph).finalize();
         for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-            const auto configurations = detail::configurations(target, graph, mode);
-            for (std::size_t i = 0; i < configurations.size(); ++i) {
+            const auto offered = detail::configurations(target, graph, mode);
+            for (std::size_t i = 0; i < offered.size() && plans.size() < most; ++i) {
                 try {
-                    const auto engines =
-                        configurations[i].list(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-                    if (engines.empty()) continue;
-                    const std::int64_t number = engines.front().integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
-                    const std::string refused = detail::objection(engines.front(), what.type, what.numerics);
-                    if (!refused.empty()) {
-                        last = text("engine ", number, ' ', refused);
-                        continue;
-                    }
-                    Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-                    plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configurations[i]);
-                    if (target.handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle);
-                    if (target.device) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target.device);
-                    plan = std::move(plan).finalize();
-                    const std::int64_t workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-                    if (workspace > budget) {
-                        least = least < 0 ? workspace : std::min(least, workspace);
-                        last = text("the smallest workspace on offer is ", least, " bytes");
-                        continue;
-                    }
-                    return {std::move(plan), workspace,
-                            text("engine ", number, ", ", mode == CUDNN_HEUR_MODE_A ? "choice " : "fallback ", i + 1,
-                                 " of ", configurations.size())};
+                    plan_one(offered[i], text(mode == CUDNN_HEUR_MODE_A ? "choice " : "fallback ", i + 1, " of ",
+                                              offered.size()));
                 } catch (const DeviceError& error) {
                     last = error.what();
                 }
@@ -195,12 +198,18 @@ inline ConvolutionPlan plan_convolution(const Target& target, const Convolution&
     } catch (const DeviceError& error) {
         last = error.what();
     }
-    throw DeviceError(text("conv2d ", op::direction_name(what.direction), ": no cuDNN engine for ",
-                           type_name(what.type), ", image ", what.x, ", filter ", op::filter_shape(what.options),
-                           ", stride ", what.options.stride, " on ", target.name, " with cuDNN ", cudnn_version_text(),
-                           " within ", budget, " bytes of workspace: ", last,
-                           "; another precision, a larger workspace budget, TF32 allowed, determinism given up or "
-                           "channels that are multiples of 8 may have one"));
+    if (plans.empty())
+        throw DeviceError(text("conv2d ", op::direction_name(what.direction), ": no cuDNN engine for ",
+                               type_name(what.type), ", image ", what.x, ", filter ", op::filter_shape(what.options),
+                               ", stride ", what.options.stride, " on ", target.name, " with cuDNN ",
+                               cudnn_version_text(), " within ", budget, " bytes of workspace: ", last,
+                               "; another precision, a larger workspace budget, TF32 allowed, determinism given up or "
+                               "channels that are multiples of 8 may have one"));
+    return plans;
+}
+/// The first of them.
+inline ConvolutionPlan plan_convolution(const Target& target, const Convolution& what, std::int64_t budget) {
+    return std::move(plan_convolutions(target, what, budget, 1).front());
 }
 
 }  // namespace holon::gpu

@@ -78,6 +78,16 @@ class Descriptor {
                       "reading an attribute");
         return value;
     }
+    /// Text, as cuDNN serialises itself.
+    std::string characters(cudnnBackendAttributeName_t name) const {
+        std::int64_t count = 0;
+        expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_CHAR, 0, &count, nullptr), "counting characters");
+        std::string out(std::size_t(count), ' ');
+        expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_CHAR, count, &count, out.data()), "reading text");
+        out.resize(std::size_t(count));
+        while (!out.empty() && out.back() == '\0') out.pop_back();
+        return out;
+    }
     /// Descriptors that cuDNN fills in, of type `kind`.
     std::vector<Descriptor> list(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t kind) const {
         std::int64_t count = 0;

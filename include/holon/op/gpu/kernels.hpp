@@ -71,10 +71,10 @@ struct StepParameter {
     float shrink;   ///< 1 - learning rate * decoupled decay
 };
 
-/// What all parameters of a step of Adam share; `rate` and `root` are 1 / (1 - beta1^step) and 1 / sqrt(1 -
-/// beta2^step).
+/// What all parameters of a step of Adam share; `rate` and `root` are 1 / (1 - beta1^step) and 1 / sqrt(1 - beta2^step);
+/// gradients count `unscale` times.
 struct AdamNumbers {
-    float beta1, rest1, beta2, rest2, rate, root, epsilon;
+    float beta1, rest1, beta2, rest2, rate, root, epsilon, unscale;
 };
 
 template <class T> void relu(const Queue&, std::int64_t count, const T* x, T* y);
@@ -137,7 +137,8 @@ void affine_warp_backward(const Queue&, const Warping&, const WarpImage* images,
 
 /// `all` and `numbers` are on the device; `chunks` is the chunks of all parameters.
 void adam(const Queue&, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers);
-void sgd(const Queue&, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov);
+void sgd(const Queue&, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov,
+         float unscale);
 
 /// Doubles of scratch memory that `squared_norm` needs, the result among them: it is the first.
 constexpr int norm_scratch = 1 + 256;

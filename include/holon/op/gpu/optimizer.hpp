@@ -73,7 +73,8 @@ inline void adam(Context<Gpu>& context, std::span<const AdamOperand<float, Gpu>>
                                    float(1 - o.beta2),
                                    float(1 / (1 - std::pow(o.beta1, double(o.step)))),
                                    float(1 / std::sqrt(1 - std::pow(o.beta2, double(o.step)))),
-                                   float(o.epsilon)};
+                                   float(o.epsilon),
+                                   float(o.gradient_scale)};
     const auto on_card = gpu_detail::on_card(context, std::span<const gpu::AdamNumbers>(&numbers, 1));
     gpu::adam(gpu_detail::queue(context), table.data(), table.count(), table.chunks(),
               gpu_detail::as<gpu::AdamNumbers>(on_card));
@@ -88,7 +89,8 @@ inline void sgd(Context<Gpu>& context, std::span<const SgdOperand<float, Gpu>> o
     }
     auto& table = context.state<gpu_detail::StepTable>();
     table.fill(context, std::move(parameters));
-    gpu::sgd(gpu_detail::queue(context), table.data(), table.count(), table.chunks(), float(o.momentum), o.nesterov);
+    gpu::sgd(gpu_detail::queue(context), table.data(), table.count(), table.chunks(), float(o.momentum), o.nesterov,
+             float(o.gradient_scale));
 }
 
 /// Waits for the card.
@@ -99,6 +101,20 @@ template <Element T> double squared_norm(Context<Gpu>& context, const Tensor<T, 
     gpu::squared_norm(gpu_detail::queue(context), x.size(), x.data(), sums);
     double sum = 0;
     context.download(&sum, sums, sizeof sum);
+    return sum;
+}
+/// The sum over all tensors; waits for the card once.
+template <Element T> double squared_norm(Context<Gpu>& context, std::span<const Tensor<T, Gpu>* const> all) {
+    gpu_detail::Bytes scratch(vector_shape(std::int64_t(all.size() * gpu::norm_scratch * sizeof(double))), context);
+    double* const sums = gpu_detail::as<double>(scratch);
+    context.clear(sums, std::size_t(scratch.size()));
+    for (std::size_t i = 0; i < all.size(); ++i)
+        if (all[i]->size())
+            gpu::squared_norm(gpu_detail::queue(context), all[i]->size(), all[i]->data(), sums + i * gpu::norm_scratch);
+    std::vector<double> host(all.size() * gpu::norm_scratch);
+    context.download(host.data(), sums, host.size() * sizeof(double));
+    double sum = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) sum += host[i * gpu::norm_scratch];
     return sum;
 }
 /// Waits for the card.

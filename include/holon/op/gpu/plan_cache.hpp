@@ -41,16 +41,29 @@ class PlanCache {
 
     cudnnHandle_t handle() const { return dnn_.handle(); }
 
-    std::shared_ptr<const ConvolutionPlan> find(const Convolution& what, std::int64_t budget) {
-        const Key key{int(what.direction), int(what.type), what.x.n,      what.x.h, what.x.w, what.x.c,
-                      what.options,        what.add,       what.numerics, budget};
+    /// The plan of this convolution, made if need be: the first of `candidates` or, if there are more, the one for which
+    /// `seconds(plan)` is least.
+    template <class Seconds>
+    std::shared_ptr<const ConvolutionPlan> find(const Convolution& what, const Settings& settings,
+                                                const Seconds& seconds) {
+        const std::int64_t budget = settings.workspace_budget;
+        const std::size_t candidates = std::size_t(std::max(1, settings.timed_engines));
+        const Key key{int(what.direction), int(what.type), what.x.n, what.x.h,      what.x.w,
+                      what.x.c,            what.options,   what.add, what.numerics, budget, candidates};
         if (const auto known = places_.find(key); known != places_.end()) {
             ++hits;
             plans_.splice(plans_.begin(), plans_, known->second);
             return plans_.front().second;
         }
         ++misses;
-        auto plan = std::make_shared<const ConvolutionPlan>(plan_convolution(target_, what, budget));
+        std::vector<ConvolutionPlan> offered = plan_convolutions(target_, what, budget, candidates);
+        std::size_t best = 0;
+        double least = 0;
+        for (std::size_t i = 0; i < offered.size() && offered.size() > 1; ++i) {
+            const double took = seconds(offered[i]);
+            if (i == 0 || took < least) best = i, least = took;
+        }
+        auto plan = std::make_shared<const ConvolutionPlan>(std::move(offered[best]));
         plans_.emplace_front(key, plan);
         places_[key] = plans_.begin();
         if (plans_.size() > capacity) {
@@ -60,13 +73,14 @@ class PlanCache {
         }
         return plan;
     }
+    const Target& target() const { return target_; }
     std::size_t size() const { return plans_.size(); }
 
     std::uint64_t hits = 0, misses = 0, evictions = 0;
 
  private:
     using Key = std::tuple<int, int, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Conv2dOptions, bool,
-                           Numerics, std::int64_t>;
+                           Numerics, std::int64_t, std::size_t>;
     using Plans = std::list<std::pair<Key, std::shared_ptr<const ConvolutionPlan>>>;
     Dnn dnn_;
     Target target_;

@@ -17,6 +17,9 @@ struct Numerics {
 struct Settings {
     Numerics numerics;
     std::int64_t workspace_budget = std::int64_t(256) << 20;  ///< bytes a convolution may take while it runs
+    /// Engines of a new convolution that are run and timed before the fastest is kept; 1: the heuristics' first. For fixed
+    /// shapes: each new one costs dozens of runs.
+    int timed_engines = 1;
 };
 
 }  // namespace holon::gpu

@@ -288,6 +288,10 @@ template <Element T> double squared_norm(Context<Plan>& context, const Tensor<T,
     plan::note(context, "squared_norm", x.shape(), {}, plan::traffic(x));
     return 0;
 }
+template <Element T> double squared_norm(Context<Plan>& context, std::span<const Tensor<T, Plan>* const> all) {
+    for (const Tensor<T, Plan>* x : all) squared_norm(context, *x);
+    return 0;
+}
 /// A plan has no numbers, so none that is not finite.
 template <Element T> bool all_finite(Context<Plan>& context, const Tensor<T, Plan>& x) {
     plan::note(context, "all_finite", x.shape(), {}, plan::traffic(x));
