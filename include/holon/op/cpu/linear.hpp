@@ -12,6 +12,10 @@ namespace cpu {
 template <Element T>
 void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, bool b_transposed, Accumulate<T>* c,
              std::int64_t m, std::int64_t n, std::int64_t k) {
+    if (m * n == 0 || k == 0) {  // no images: nothing, or sums of nothing; oneDNN divides by the extents
+        std::fill_n(c, m * n, Accumulate<T>(0));
+        return;
+    }
     if constexpr (std::same_as<T, double>) {
         for (std::int64_t i = 0; i < m; ++i)
             for (std::int64_t j = 0; j < n; ++j) {

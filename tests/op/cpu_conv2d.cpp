@@ -1,0 +1,103 @@
+// Convolution on the processor: slopes by central differences, and what oneDNN is asked for.
+#include <holon/graph/conv2d.hpp>
+#include <holon/model/resnet.hpp>
+#include <holon/model/vgg.hpp>
+
+#include "op/conv2d_cases.hpp"
+#include "support/catch.hpp"
+#include "support/numbers.hpp"
+
+using namespace holon;
+using namespace holon::test;
+
+TEST_CASE("conv2d's gradients are its slopes", "[op]") {
+    for (const ConvolutionCase& c : convolution_cases(common_windows)) {
+        const auto x = random_tensor<double>(c.x, 1), w = random_tensor<double>(op::filter_shape(c.o), 2),
+                   b = random_tensor<double>(vector_shape(c.o.out), 3);
+        CAPTURE(text(c.x), text(op::filter_shape(c.o)));
+        CHECK(slope_error(x, [&](Double v) { return conv2d(v, Double(w), Double(b), c.o); }) <= 1e-6);
+        CHECK(slope_error(w, [&](Double v) { return conv2d(Double(x), v, Double(b), c.o); }) <= 1e-6);
+        if (c.o.bias) CHECK(slope_error(b, [&](Double v) { return conv2d(Double(x), Double(w), v, c.o); }) <= 1e-6);
+    }
+}
+
+namespace {
+
+/// Every convolution that a network calls for an image of this shape, in the three directions: none may be `ref`.
+template <class T, class Net> void no_reference_code(Net& net, Shape image) {
+    auto& context = default_context<Cpu>();
+    struct Seen {
+        Shape x;
+        Conv2dOptions o;
+    };
+    // Shapes are followed on the plan of the layers rather than by running them.
+    std::vector<Seen> seen;
+    if constexpr (requires { net.units; }) {
+        Shape s = image;
+        for (auto& unit : net.units) {
+            seen.push_back({s, unit.conv.options});
+            s = op::conv2d_shape(s, unit.conv.options);
+            if (unit.last) s = op::pool2d_shape(s, {.window = 2});
+        }
+    } else {
+        seen.push_back({image, net.conv1.options});
+        Shape s = op::pool2d_shape(op::conv2d_shape(image, net.conv1.options), net.pool.options);
+        for (auto& stage : net.stages)
+            for (auto& block : stage) {
+                const Shape in = s;
+                for (auto* conv : {&block.conv1, &block.conv2, &block.conv3}) {
+                    seen.push_back({s, conv->options});
+                    s = op::conv2d_shape(s, conv->options);
+                }
+                if (block.downsample) seen.push_back({in, block.downsample->conv.options});
+            }
+    }
+    for (const Seen& c : seen)
+        for (const auto direction : {op::Direction::forward, op::Direction::to_input, op::Direction::to_filter}) {
+            const std::string by = op::conv2d_implementation<T>(context, c.x, c.o, direction);
+            CAPTURE(text(c.x), text(op::filter_shape(c.o)), int(direction), by);
+            CHECK(by.find("ref") == by.npos);
+        }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("no convolution of the models runs oneDNN's reference code", "[op]", float, bfloat16) {
+    Random random;
+    ResNet<TestType, Cpu> torch(resnet50_options(), random), keras(resnet50_keras_options(), random);
+    Vgg16<TestType, Cpu> vgg(random);
+    for (const Shape image : {Shape{2, 224, 224, 3}, Shape{1, 1152, 896, 3}, Shape{4, 96, 64, 3}}) {
+        no_reference_code<TestType>(torch, image);
+        no_reference_code<TestType>(keras, image);
+        no_reference_code<TestType>(vgg, image);
+    }
+}
+
+TEST_CASE("a filter's own layout is kept from the second use on and dropped when the filter is written", "[op]") {
+    Context<Cpu> context;
+    auto& engine = context.state<op::cpu::Engine>();
+    const Conv2dOptions o{.in = 16, .out = 32, .kernel = 3, .padding = 1};
+    Tensor<float, Cpu> x({1, 8, 8, 16}, context), w(op::filter_shape(o), context);
+    std::fill_n(x.data(), x.size(), 1.0f);
+    std::fill_n(w.data(), w.size(), 1.0f);
+    const Tensor<float, Cpu>* no_bias = nullptr;
+    const auto middle = [&] {
+        const auto y = op::conv2d(context, x, w, no_bias, o);
+        return y.data()[y.shape().at(0, 4, 4, 0)];
+    };
+    for (int i = 0; i < 5; ++i) CHECK(middle() == 144.0f);
+    CHECK(engine.reorders == 2);
+    std::fill_n(w.data(), w.size(), 2.0f);
+    CHECK(middle() == 288.0f);
+    CHECK(engine.reorders == 3);
+}
+
+TEST_CASE("primitives of ever new image sizes do not pile up", "[op]") {
+    Context<Cpu> context;
+    const Conv2dOptions o{.in = 1, .out = 1, .kernel = 1};
+    const auto w = full<float>(op::filter_shape(o), 1.0f, context);
+    const Tensor<float, Cpu>* no_bias = nullptr;
+    for (int h = 1; h <= int(op::cpu::Engine::capacity) + 50; ++h)
+        op::conv2d(context, zeros<float>({1, h, 1, 1}, context), w, no_bias, o);
+    CHECK(context.state<op::cpu::Engine>().size() == op::cpu::Engine::capacity);
+}
