@@ -100,14 +100,15 @@ __global__ void finish_sum(int parts, int channels, const float* partial, float*
 }
 
 /// A mean over up to 32 rows spread over the image, one thread a channel: the level that values are taken relative to,
-/// so that a large common one costs no digits.
+/// so that a large common one costs no digits. It is a number of T: the others differ from it by what float holds, and
+/// sums of 16-bit numbers do not round the same way at every step.
 template <class T> __global__ void sample_level(std::int64_t count, int channels, const T* x, float* level) {
     const int channel = int(blockIdx.x * blockDim.x + threadIdx.x);
     if (channel >= channels) return;
     const int samples = count < 32 ? int(count) : 32;
     float sum = 0;
     for (int i = 0; i < samples; ++i) sum += widen(x[count * i / samples * channels + channel]) / float(samples);
-    level[channel] = sum;
+    level[channel] = widen(narrow<T>(sum));
 }
 
 /// Rows for the moments: value - level and its square.

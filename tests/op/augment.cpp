@@ -102,7 +102,7 @@ std::vector<op::Warp> maps() {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("dropout drops by the same mask on every device", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("dropout drops by the same mask on every device", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -129,7 +129,7 @@ TEMPLATE_TEST_CASE("dropout drops by the same mask on every device", "[op]", HOL
     CHECK(std::abs(double(dropped) / 90000 - 0.3) < 0.006);
 }
 
-TEMPLATE_TEST_CASE("the warp agrees with its definition, forward and backward", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("the warp agrees with its definition, forward and backward", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -146,7 +146,7 @@ TEMPLATE_TEST_CASE("the warp agrees with its definition, forward and backward", 
         for (Kind kind : kinds)
             for (const bool bilinear : {false, true})
                 for (const bool shifted : {false, true})
-                    for (const int flips : {0, 1, 2, 3}) {
+                    for (const int flips : {0, 1}) {
                         kind.o.bilinear = bilinear;
                         std::vector<op::Warp> warps = all;
                         for (std::size_t i = 0; i < warps.size(); ++i) {
@@ -166,7 +166,7 @@ TEMPLATE_TEST_CASE("the warp agrees with its definition, forward and backward", 
                     }
 }
 
-TEMPLATE_TEST_CASE("A10 the warp samples where the affine map points", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("A10 the warp samples where the affine map points", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     const Shape s{1, 224, 224, 1};
@@ -182,7 +182,7 @@ TEMPLATE_TEST_CASE("A10 the warp samples where the affine map points", "[op]", H
     CHECK(y.data()[0] == x[46 * 224]);                    // (46.3, -24.2): the nearest edge column
 }
 
-TEMPLATE_TEST_CASE("the warp cuts at the image's own range, and flips", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("the warp cuts at the image's own range, and flips", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();

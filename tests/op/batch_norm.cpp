@@ -48,7 +48,7 @@ Parts by_definition(const Tensor<double, Cpu>& x, const Tensor<double, Cpu>* res
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("batch norm agrees with its definition, alone and fused, forward and backward", "[op]",
+TEMPLATE_TEST_CASE("batch norm agrees with its definition, alone and fused, forward and backward", "[op][kernels]",
                    HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
@@ -95,12 +95,13 @@ TEMPLATE_TEST_CASE("batch norm agrees with its definition, alone and fused, forw
                 }
 }
 
-TEMPLATE_TEST_CASE("batch norm's gradients asked for together are those asked for one by one", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("batch norm's gradients asked for together are those asked for one by one", "[op][kernels]",
+                   HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     using A = Accumulate<T>;
     auto& context = default_context<D>();
-    for (const Shape s : shapes)
+    for (const Shape s : {Shape{2, 5, 3, 17}, Shape{3, 4, 4, 64}, Shape{2, 7, 1, 35}, Shape{1, 9, 9, 3}})
         for (const bool batch : {false, true}) {
             CAPTURE(text(s), batch);
             const Operand<T, D> x(s, 1), q(s, 2), dy(s, 3), old_dx(s, 6);
@@ -127,7 +128,7 @@ TEMPLATE_TEST_CASE("batch norm's gradients asked for together are those asked fo
         }
 }
 
-TEMPLATE_TEST_CASE("channel_moments, channel_sum and inverse_deviation agree with their definitions", "[op]",
+TEMPLATE_TEST_CASE("channel_moments, channel_sum and inverse_deviation agree with their definitions", "[op][kernels]",
                    HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
@@ -160,7 +161,7 @@ TEMPLATE_TEST_CASE("channel_moments, channel_sum and inverse_deviation agree wit
     }
 }
 
-TEMPLATE_TEST_CASE("running_update mixes by momentum and correction", "[op]", HOLON_ACCUMULATORS) {
+TEMPLATE_TEST_CASE("running_update mixes by momentum and correction", "[op][kernels]", HOLON_ACCUMULATORS) {
     using A = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -175,8 +176,8 @@ TEMPLATE_TEST_CASE("running_update mixes by momentum and correction", "[op]", HO
         }
 }
 
-TEMPLATE_TEST_CASE("running statistics move by momentum; the unbiased ones by n / (n - 1); frozen ones stay", "[op]",
-                   HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("running statistics move by momentum; the unbiased ones by n / (n - 1); frozen ones stay",
+                   "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     using A = Accumulate<T>;
@@ -201,7 +202,7 @@ TEMPLATE_TEST_CASE("running statistics move by momentum; the unbiased ones by n 
     }
 }
 
-TEMPLATE_TEST_CASE("a large common level costs the moments no digits", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("a large common level costs the moments no digits", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();

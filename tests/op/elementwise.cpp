@@ -25,7 +25,7 @@ constexpr double no_number = std::numeric_limits<double>::quiet_NaN(),
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("relu lets through what is above 0, and its gradient there", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("relu lets through what is above 0, and its gradient there", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -49,7 +49,7 @@ TEMPLATE_TEST_CASE("relu lets through what is above 0, and its gradient there", 
                        from_values<double>({1, 1, 1, 5}, {no_number, infinity, 0, 0, 0})));
 }
 
-TEMPLATE_TEST_CASE("add, accumulate and scale round once", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("add, accumulate and scale round once", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -72,7 +72,8 @@ TEMPLATE_TEST_CASE("add, accumulate and scale round once", "[op]", HOLON_ELEMENT
     }
 }
 
-TEMPLATE_TEST_CASE("convert rounds to nearest, ties to even, and back changes nothing", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("convert rounds to nearest, ties to even, and back changes nothing", "[op][kernels]",
+                   HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     using A = Accumulate<T>;

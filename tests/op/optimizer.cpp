@@ -33,7 +33,7 @@ template <class A, class D> struct Stepped {
     void adam(const op::AdamStep& o) {
         double *w = value.wide.data(), *m = first.wide.data(), *v = second.wide.data();
         for (std::int64_t i = 0; i < value.wide.size(); ++i) {
-            const double slope = gradient[i] + coupled * w[i];
+            const double slope = o.gradient_scale * gradient[i] + coupled * w[i];
             m[i] = o.beta1 * m[i] + (1 - o.beta1) * slope;
             v[i] = o.beta2 * v[i] + (1 - o.beta2) * slope * slope;
             const double step = m[i] / (1 - std::pow(o.beta1, double(o.step))),
@@ -44,7 +44,7 @@ template <class A, class D> struct Stepped {
     void sgd(const op::SgdStep& o) {
         double *w = value.wide.data(), *v = first.wide.data();
         for (std::int64_t i = 0; i < value.wide.size(); ++i) {
-            const double slope = gradient[i] + coupled * w[i];
+            const double slope = o.gradient_scale * gradient[i] + coupled * w[i];
             v[i] = o.momentum * v[i] + slope;
             w[i] = w[i] - rate * decoupled * w[i] - rate * (o.nesterov ? slope + o.momentum * v[i] : v[i]);
         }
@@ -71,7 +71,7 @@ template <class A> constexpr double step_tolerance() { return std::same_as<A, do
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("Adam follows its formula for one parameter and for several, whose rates change", "[op]",
+TEMPLATE_TEST_CASE("Adam follows its formula for one parameter and for several, whose rates change", "[op][kernels]",
                    HOLON_ACCUMULATORS) {
     using A = typename TestType::element;
     using D = typename TestType::device;
@@ -88,7 +88,8 @@ TEMPLATE_TEST_CASE("Adam follows its formula for one parameter and for several, 
     };
     for (int i = 1; i <= 5; ++i) {
         step(all, {.step = i}, 100 * std::uint64_t(i));
-        step(others, {.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-3, .step = i}, 1000 * std::uint64_t(i));
+        step(others, {.beta1 = 0.8, .beta2 = 0.95, .epsilon = 1e-3, .step = i, .gradient_scale = 0x1p-7},
+             1000 * std::uint64_t(i));
         if (i == 3)
             for (auto& p : all) p.rate /= 10;
         for (const auto* parameters : {&all, &others})
@@ -112,7 +113,7 @@ TEMPLATE_TEST_CASE("Adam follows its formula for one parameter and for several, 
     CHECK(op::all_finite(context, one.value.value));  // the device goes on
 }
 
-TEMPLATE_TEST_CASE("A8 Adam's coupled decay is twice the lambda of the penalty", "[op]", HOLON_ACCUMULATORS) {
+TEMPLATE_TEST_CASE("A8 Adam's coupled decay is twice the lambda of the penalty", "[op][kernels]", HOLON_ACCUMULATORS) {
     using A = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -137,11 +138,13 @@ TEMPLATE_TEST_CASE("A8 Adam's coupled decay is twice the lambda of the penalty",
     CHECK(distance(run(lambda, false), run(0, true)) > (std::same_as<A, double> ? 1e-6 : 1e-4));
 }
 
-TEMPLATE_TEST_CASE("SGD follows its formula with momentum, Nesterov's too, and without", "[op]", HOLON_ACCUMULATORS) {
+TEMPLATE_TEST_CASE("SGD follows its formula with momentum, Nesterov's too, and without", "[op][kernels]",
+                   HOLON_ACCUMULATORS) {
     using A = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
-    for (const op::SgdStep o : {op::SgdStep{0.9, false}, op::SgdStep{0.9, true}, op::SgdStep{0, false}}) {
+    for (const op::SgdStep o :
+         {op::SgdStep{0.9, false}, op::SgdStep{0.9, true}, op::SgdStep{0, false}, op::SgdStep{0.7, true, 0.25}}) {
         const bool velocity = o.momentum != 0;
         auto all = several<A, D>(30);
         for (int i = 1; i <= 5; ++i) {
@@ -164,7 +167,7 @@ TEMPLATE_TEST_CASE("SGD follows its formula with momentum, Nesterov's too, and w
             const auto g = full<A, D>(vector_shape(1), A(0.5 * step));
             const op::SgdOperand<A, D> operand{&g, &w, velocity ? &v : nullptr, 0.1, 0.02, 0.03};
             op::sgd(context, std::span<const op::SgdOperand<A, D>>(&operand, 1), o);
-            const double slope = 0.5 * step + 0.02 * weight;
+            const double slope = o.gradient_scale * 0.5 * step + 0.02 * weight;
             speed = o.momentum * speed + slope;
             weight = weight * (1 - 0.1 * 0.03) - 0.1 * (o.nesterov ? slope + o.momentum * speed : speed);
             CHECK(std::abs(numbers(w).elements()[0] - weight) < (std::same_as<A, double> ? 1e-14 : 1e-6));
@@ -177,7 +180,7 @@ TEMPLATE_TEST_CASE("SGD follows its formula with momentum, Nesterov's too, and w
     CHECK(op::all_finite(context, Operand<A, D>(vector_shape(9), 1).value));
 }
 
-TEMPLATE_TEST_CASE("squared_norm sums in double", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("squared_norm sums in double", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -191,7 +194,23 @@ TEMPLATE_TEST_CASE("squared_norm sums in double", "[op]", HOLON_ELEMENTS) {
     }
 }
 
-TEMPLATE_TEST_CASE("all_finite finds one infinity, of either sign, and one NaN, wherever it stands", "[op]",
+TEMPLATE_TEST_CASE("squared_norm over several tensors is their sum", "[op][kernels]", HOLON_ACCUMULATORS) {
+    using A = typename TestType::element;
+    using D = typename TestType::device;
+    auto& context = default_context<D>();
+    std::vector<Operand<A, D>> all;
+    std::vector<const Tensor<A, D>*> tensors;
+    double squares = 0;
+    CHECK(op::squared_norm(context, std::span<const Tensor<A, D>* const>(tensors)) == 0);
+    for (const std::int64_t size : {7, 0, 1, 70000, 2048}) {
+        all.emplace_back(vector_shape(size), std::uint64_t(size));
+        for (std::int64_t i = 0; i < size; ++i) squares += all.back()[i] * all.back()[i];
+    }
+    for (const auto& x : all) tensors.push_back(&x.value);
+    CHECK(std::abs(op::squared_norm(context, std::span<const Tensor<A, D>* const>(tensors)) / squares - 1) < 1e-12);
+}
+
+TEMPLATE_TEST_CASE("all_finite finds one infinity, of either sign, and one NaN, wherever it stands", "[op][kernels]",
                    HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;

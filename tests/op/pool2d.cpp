@@ -6,7 +6,7 @@
 using namespace holon;
 using namespace holon::test;
 
-TEMPLATE_TEST_CASE("pools agree with their definitions, and so do their gradients", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("pools agree with their definitions, and so do their gradients", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -54,7 +54,8 @@ TEMPLATE_TEST_CASE("pools agree with their definitions, and so do their gradient
         }
 }
 
-TEMPLATE_TEST_CASE("global_average agrees with its definition, and so does its gradient", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("global_average agrees with its definition, and so does its gradient", "[op][kernels]",
+                   HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();

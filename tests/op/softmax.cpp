@@ -23,7 +23,7 @@ Tensor<double, Cpu> shares(const Tensor<double, Cpu>& x) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("softmax agrees with its definition, forward and backward", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("softmax agrees with its definition, forward and backward", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();
@@ -51,7 +51,7 @@ TEMPLATE_TEST_CASE("softmax agrees with its definition, forward and backward", "
         }
 }
 
-TEMPLATE_TEST_CASE("softmax of scores of any size is finite", "[op]", HOLON_ELEMENTS) {
+TEMPLATE_TEST_CASE("softmax of scores of any size is finite", "[op][kernels]", HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
     const double most = std::same_as<T, half> ? 60000 : 3e38;
@@ -61,8 +61,8 @@ TEMPLATE_TEST_CASE("softmax of scores of any size is finite", "[op]", HOLON_ELEM
     CHECK(distance(y, from_values<double>({2, 1, 1, 3}, {1, 0, 0, third, third, third})) <= tolerance<T>());
 }
 
-TEMPLATE_TEST_CASE("cross-entropy is the weighted mean of -log share, and its slope is share minus truth", "[op]",
-                   HOLON_ACCUMULATORS) {
+TEMPLATE_TEST_CASE("cross-entropy is the weighted mean of -log share, and its slope is share minus truth",
+                   "[op][kernels]", HOLON_ACCUMULATORS) {
     using A = typename TestType::element;
     using D = typename TestType::device;
     auto& context = default_context<D>();

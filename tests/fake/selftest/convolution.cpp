@@ -70,7 +70,7 @@ struct Offer {
 std::vector<Offer> offers(cudnnHandle_t handle, op::Direction direction, cudnnDataType_t type,
                           cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A) {
     Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, gpu::detail::operation(direction, type, image, options()));
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, gpu::detail::operation({direction, type, image, options()}));
     graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, std::span<const cudnnHandle_t>(&handle, 1));
     graph = std::move(graph).finalize();
     std::vector<Offer> out;
@@ -230,9 +230,9 @@ TEST_CASE("what the heuristics offer has to be filtered", "[fake]") {
     }
     settings().no_engines = true;
     CHECK(offers(dnn, op::Direction::forward, CUDNN_DATA_FLOAT).empty());
-    CHECK_THROWS_WITH(
-        gpu::plan_convolution({dnn, nullptr, "the fake"}, op::Direction::forward, "float32", image, options(), 1 << 20),
-        ContainsText("no cuDNN engine for float32") && ContainsText("the heuristics offer none"));
+    CHECK_THROWS_WITH(gpu::plan_convolution({dnn, nullptr, "the fake"},
+                                            {op::Direction::forward, CUDNN_DATA_FLOAT, image, options()}, 1 << 20),
+                      ContainsText("no cuDNN engine for float32") && ContainsText("the heuristics offer none"));
 }
 
 TEST_CASE("a plan that is executed wrongly is refused with words", "[fake]") {

@@ -17,7 +17,7 @@ __global__ void reverse(float* values) {
 }  // namespace
 
 void launch_reverse(cudaStream_t stream, float* values, unsigned count) {
-    fake::enqueue(stream, [=] { host_cuda::launch({}, reverse, 1, count, values); });
+    fake::enqueue(stream, [=] { host_cuda::run(reverse, 1, count, values); });
 }
 
 }  // namespace holon::test
