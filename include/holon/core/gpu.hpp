@@ -101,7 +101,7 @@ class PoolMemory {
             block = nullptr;
             trim_unlocked();
         }
-        if (!block) detail::refuse_memory(bytes, use_, limit_, card_);
+        if (!block) holon::detail::refuse_memory(bytes, use_, limit_, card_);
         use_.current += rounded;
         use_.peak = std::max(use_.peak, use_.current);
         if (use_.reserved > before) ++use_.growths;
