@@ -7,8 +7,8 @@ namespace holon::gpu {
 /// Threads of a block of the sums, and the most blocks.
 constexpr int reduce_threads = 256;
 
-/// The sum of a block's `mine`, for thread 0; every thread of the block calls it.
-__device__ inline double block_sum(double* shared, double mine) {
+/// The sum of a block's `mine`, for thread 0; every thread of the block calls it, with `reduce_threads` shared doubles.
+template <class Shared> __device__ double block_sum(Shared shared, double mine) {
     const int me = int(threadIdx.x);
     shared[me] = mine;
     __syncthreads();

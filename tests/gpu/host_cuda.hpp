@@ -1,22 +1,24 @@
 // gpu/host_cuda.hpp: runs kernels on this machine, a block after another, each of their threads a fibre. Threads run in
-// an order that is asked for; shared memory is poisoned for each block; a barrier that not all threads reach is an
-// error.
+// an order that is asked for; shared memory is watched (gpu/shared_memory.hpp); a barrier that not all threads reach is
+// an error.
 #pragma once
 #define HOLON_HOST_CUDA 1
 
 #include <ucontext.h>
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
-#include <map>
 #include <memory>
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <holon/core/random.hpp>
+
+#include "gpu/mutant.hpp"
+#include "gpu/shared_memory.hpp"
 
 #define __global__ [[maybe_unused]] static
 #define __device__
@@ -58,33 +60,23 @@ struct Machine {
     std::vector<std::size_t> turn;  // threads in the order they start in
     std::size_t started = 0;
     std::function<void()> body;
-    std::map<int, std::unique_ptr<unsigned char[]>> shared;  // by line, of the running block
-    bool skip_barriers = false;                              // to see whether a test notices
+    SharedArrays shared;            // of the running block
+    std::uint64_t last_blocks = 0;  // if not 0, only so many at the end of a grid run: for grids too large to run whole
 };
 inline Machine& machine() {
     static Machine only;
     return only;
 }
 
-/// Shared memory of a block: all ones, so that a float read before it is written is not a number.
-template <class T> T* shared(int line, std::size_t count) {
-    auto& place = machine().shared[line];
-    if (!place) {
-        place.reset(new unsigned char[count * sizeof(T) + 64]);
-        std::memset(place.get(), 0xff, count * sizeof(T) + 64);
-    }
-    const auto address = reinterpret_cast<std::uintptr_t>(place.get());
-    return reinterpret_cast<T*>((address + 63) / 64 * 64);
-}
-
 inline void set_thread(std::size_t i) {
     const dim3& block = machine().block;
     threadIdx = {unsigned(i % block.x), unsigned(i / block.x % block.y), unsigned(i / block.x / block.y)};
+    watch().thread = i;
 }
 
-inline void barrier(int line) {
+inline void barrier(const char* file, int line) {
     Machine& m = machine();
-    if (m.skip_barriers) return;
+    if (mutant.lacks_barrier(file, line)) return;
     m.now->barrier = line;
     swapcontext(&m.now->at, &m.scheduler);
 }
@@ -107,13 +99,15 @@ inline void resume(Fibre& fibre) {
     Machine& m = machine();
     m.now = &fibre;
     swapcontext(&m.scheduler, &fibre.at);
+    if (!watch().complaint.empty()) throw std::logic_error(std::exchange(watch().complaint, {}));
 }
 
 inline void run_block(const dim3& block, const Order& order, std::uint64_t number) {
     Machine& m = machine();
     constexpr std::size_t stack = 64 << 10;
     const std::size_t count = std::size_t(block.x) * block.y * block.z;
-    m.shared.clear();
+    m.shared.by_place.clear();
+    ++watch().epoch;
     m.block = block;
     m.started = 0;
     m.turn.resize(count);
@@ -154,6 +148,7 @@ inline void run_block(const dim3& block, const Order& order, std::uint64_t numbe
                                             ? ", another has left the kernel"
                                             : ", another at line " + std::to_string(waiting.front()->barrier)));
         left = waiting.size();
+        ++watch().epoch;
         std::sort(waiting.begin(), waiting.end(), [](const Fibre* a, const Fibre* b) { return a->thread < b->thread; });
         arrange(waiting);
         for (Fibre* f : waiting) {
@@ -169,18 +164,20 @@ inline Order& order() {
     return now;
 }
 
-/// Runs a kernel over its grid; throws std::logic_error for a divergent barrier.
+/// Runs a kernel over its grid; throws std::logic_error for a divergent barrier and for misused shared memory.
 template <class... P, class... A> void run(void (*kernel)(P...), dim3 grid, dim3 block, A... arguments) {
     const Order how = order();
     gridDim = grid;
     blockDim = block;
     machine().body = [=] { kernel(arguments...); };
+    const std::uint64_t last = machine().last_blocks, blocks = std::uint64_t(grid.x) * grid.y * grid.z;
     std::uint64_t number = 0;
     for (unsigned z = 0; z < grid.z; ++z)
         for (unsigned y = 0; y < grid.y; ++y)
             for (unsigned x = 0; x < grid.x; ++x) {
                 blockIdx = {x, y, z};
-                run_block(block, how, number++);
+                if (!last || number + last >= blocks) run_block(block, how, number);
+                ++number;
             }
 }
 
@@ -194,5 +191,8 @@ inline void submit(CUstream_st* stream, std::function<void()> work) { submit_to(
 
 }  // namespace host_cuda
 
-#define __syncthreads() host_cuda::barrier(__LINE__)
-#define HOLON_SHARED(type, name, count) type* const name = host_cuda::shared<type>(__LINE__, count)
+#define __syncthreads() host_cuda::barrier(__FILE__, __LINE__)
+/// The place is a variable of its own for every expansion, and for every instance of a template that it stands in.
+#define HOLON_SHARED(type, name, count) \
+    static const char name##_place = 0; \
+    const auto name = host_cuda::machine().shared.get<type>(&name##_place, #name, std::size_t(count))
