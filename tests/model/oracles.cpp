@@ -1,4 +1,6 @@
 // The paper's data-free oracles for networks: shapes, counts, views, equivalences.
+#include <set>
+
 #include <holon/loss/balance.hpp>
 #include <holon/metric/roc.hpp>
 #include <holon/model/receptive_field.hpp>
@@ -141,7 +143,8 @@ TEST_CASE("A3 receptive fields", "[model]") {
 
 TEST_CASE("A4 at the patch's own size the heatmap is the patch classifier's answer", "[model]") {
     const NoGrad no_grad;
-    for (const auto& [network, size] : {std::pair{"resnet14", 224}, {"vgg16", 224}, {"resnet14", 96}}) {
+    for (const auto& [network, size] :
+         {std::pair{"resnet14", 224}, {"vgg16", 224}, {"resnet50", 224}, {"resnet50-keras", 224}, {"resnet14", 96}}) {
         Patch patch(network, 5, 0.5, 1);
         const auto x = image({2, size, size, 3});
         const auto answer = softmax(patch(x, Mode::evaluate));
@@ -240,6 +243,32 @@ TEST_CASE("A12 the mean over four flips does not change when the input is flippe
     for (const auto& [h, v] : {std::pair{true, false}, {false, true}, {true, true}}) CHECK(std::abs(mean(h, v) - mean(false, false)) < 1e-6);
 }
 
+TEST_CASE("the paper's schedules as data: three stages for patches, two for whole images", "[model]") {
+    struct Row {
+        const char* name;
+        std::vector<std::string> learns;
+        const char* from;
+        double rate, l2;
+        int epochs;
+    };
+    const auto check = [](const std::vector<Stage>& stages, const std::vector<Row>& rows) {
+        REQUIRE(stages.size() == rows.size());
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            CHECK(stages[i].name == rows[i].name);
+            CHECK(stages[i].learns == rows[i].learns);
+            CHECK(stages[i].from == rows[i].from);
+            CHECK(stages[i].rate == rows[i].rate);
+            CHECK(stages[i].l2 == rows[i].l2);
+            CHECK(stages[i].epochs == rows[i].epochs);
+        }
+    };
+    check(patch_stages("layer3.5"), {{"head", {"fc"}, "", 1e-3, 1e-4, 3},
+                                     {"top", {"fc"}, "layer3.5", 1e-4, 1e-4, 10},
+                                     {"all", {}, "", 1e-5, 1e-4, 37}});
+    check(patch_stages_from_scratch(), {{"all", {}, "", 1e-3, 1e-4, 50}});
+    check(whole_image_stages(), {{"top", {"top", "fc"}, "", 1e-4, 1e-3, 30}, {"all", {}, "", 1e-5, 1e-2, 20}});
+}
+
 TEST_CASE("A16 what each stage trains, and what becomes of statistics", "[model]") {
     Patch keras("resnet50-keras", 5, 0.5, 1), vgg("vgg16", 5, 0.5, 1);
     for (auto* net : {&keras, &vgg}) {
@@ -251,7 +280,45 @@ TEST_CASE("A16 what each stage trains, and what becomes of statistics", "[model]
         enter_stage(*net, stages[2], Statistics::follow);
         CHECK(count_parameters(*net, true) == count_parameters(*net));
     }
+    // By name: stage 2 of the patch networks learns res4f and on, block4 and on, and the head.
+    const auto learning = [](Patch& net) {
+        std::set<std::string> parts;
+        VisitorFor<Patch> visit;
+        visit.on_parameter = [&](const std::string& name, auto& p) {
+            if (!p.frozen()) parts.insert(name.substr(0, name.find('.', name.find('.') + 1)));
+        };
+        visit(std::string_view(), net);
+        return parts;
+    };
+    enter_stage(keras, patch_stages(keras.trunk.top)[1], Statistics::follow);
+    enter_stage(vgg, patch_stages(vgg.trunk.top)[1], Statistics::follow);
+    CHECK(learning(keras) ==
+          std::set<std::string>{"fc.bias", "fc.weight", "layer3.5", "layer4.0", "layer4.1", "layer4.2"});
+    CHECK(learning(vgg) == std::set<std::string>{"fc.bias", "fc.weight", "features.17", "features.19", "features.21",
+                                                 "features.24", "features.26", "features.28"});
+
     const std::vector<int> labels{0, 1};
+    for (const auto mode :
+         {Statistics::follow, Statistics::fixed}) {  // stage 2 of the patch network: gradients, statistics
+        enter_stage(keras, patch_stages(keras.trunk.top)[1], mode);
+        const auto before = contents(keras);
+        cross_entropy(keras(labelled_images<float>({2, 64, 64, 3}, labels, 1), Mode::train),
+                      std::span<const int>(labels))
+            .backward();
+        VisitorFor<Patch> visit;
+        visit.on_parameter = [](const std::string& name, auto& p) {
+            CAPTURE(name);
+            CHECK(bool(p.gradient()) == (under(name, "layer3.5") || under(name, "layer4") || under(name, "fc")));
+        };
+        visit(std::string_view(), keras);
+        clear_gradients(keras);
+        for (const auto& [name, values] : contents(keras)) {
+            const bool statistics = name.ends_with("running_mean") || name.ends_with("running_var");
+            const bool inside = under(name, "layer3.5") || under(name, "layer4");
+            CAPTURE(name);
+            CHECK((values != before.at(name)) == (statistics && (inside || mode == Statistics::follow)));
+        }
+    }
     for (const auto mode : {Statistics::follow, Statistics::fixed}) {
         auto net = whole("resnet14", "16x1,8x1");
         enter_stage(net, whole_image_stages()[0], mode);
@@ -291,7 +358,7 @@ TEST_CASE("A19 eight images are learned by heart, on a trunk that stays bit-iden
     for (const auto& [name, values] : contents(net))
         if (!under(name, "top") && !under(name, "fc")) CHECK(values == before.at(name));
     const NoGrad no_grad;
-    const auto y = net(x, Mode::train);  // 60 steps move running statistics of momentum 0.01 only half of the way
+    const auto y = net(x, Mode::evaluate);
     std::vector<double> score;
     for (int i = 0; i < 8; ++i) score.push_back(double(y.value().data()[2 * i + 1] - y.value().data()[2 * i]));
     CHECK(auc(score, labels) == 1.0);
