@@ -30,8 +30,9 @@ int train(const Options& options) {
     expects<DataError>(options.patch >= 32 && options.patch % 32 == 0, "--patch ", options.patch,
                        ": a multiple of 32 is needed");
     prepare_output(options.out);
-    const Dataset data = open_cases(options, {options.resume ? options.out : ""});
+    check_training(options, options.weights.empty() ? patch_stages_from_scratch() : patch_stages(""));
     const ImageSize size = options.image_size();
+    const Dataset data = open_cases(options, {options.resume ? options.out : ""});
     const ImageStore train_store(records_of(data, Split::train), size, options.workers);
     const ImageStore validation_store(records_of(data, Split::validation), size, options.workers);
     const ImageStore test_store(records_of(data, Split::test), size, options.workers);

@@ -16,10 +16,11 @@ using namespace holon::pipeline;
 template <Element T, Device D>
 int train(const Options& options) {
     prepare_output(options.out);
+    check_training(options, whole_image_stages());
     const std::vector<TopBlock> top = parse_top(options.top);
-    const Dataset data = open_cases(options, {options.resume ? options.out : "",
-                                              options.weights.empty() ? "" : folder_of(options.weights)});
     const ImageSize size = options.image_size();
+    const Dataset data = open_cases(
+        options, {options.resume ? options.out : "", options.weights.empty() ? "" : folder_of(options.weights)});
     const ImageStore train_store(records_of(data, Split::train), size, options.workers);
     const ImageStore validation_store(records_of(data, Split::validation), size, options.workers);
     const SampleSet train_set = whole_images(train_store), validation_set = whole_images(validation_store);

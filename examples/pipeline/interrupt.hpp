@@ -4,10 +4,12 @@
 
 namespace holon::pipeline {
 
-/// After `install`, SIGINT, SIGTERM and SIGHUP only set a flag; a second one of the same kind ends the process at once.
+/// After `install`, which forgets what came before, SIGINT, SIGTERM and SIGHUP only set a flag; a second one of the
+/// same kind ends the process at once.
 class Interrupt {
  public:
     static void install() {
+        received_ = 0;
         struct sigaction action {};
         action.sa_handler = [](int signal) { received_ = signal; };
         action.sa_flags = int(SA_RESETHAND);

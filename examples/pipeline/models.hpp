@@ -6,6 +6,8 @@
 #include <holon/version.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <iostream>
 
 #include "pipeline/options.hpp"
@@ -41,16 +43,6 @@ inline TrunkStart start_of(const Options& options, double mean) {
     return start;
 }
 
-/// Fills the trunk from --weights; whatever head the file has (fc, top, torchvision's classifier) is passed over, aloud.
-template <class Net>
-void load_trunk(const std::string& path, Net& net) {
-    const SafetensorsFile file(path);
-    const LoadReport report =
-        load_network(file, net, {.fresh = {"fc"}, .skip = {"fc", "top", "classifier", "heatmap"}});
-    for (const std::string& notice : report.notices) std::cout << "note: " << notice << '\n';
-    std::cout << "weights: " << report.loaded << " tensors from " << path << '\n';
-}
-
 /// The schedule: the paper's, or what --epochs, --rates and --l2 make of it. From random weights a stage that trains the
 /// head alone has nothing to stand on: `scratch` leaves one stage that trains everything, or as many as --epochs has numbers.
 inline std::vector<Stage> stages_of(const Options& options, std::vector<Stage> stages, bool scratch) {
@@ -63,7 +55,14 @@ inline std::vector<Stage> stages_of(const Options& options, std::vector<Stage> s
     }
     if (!options.epochs.empty()) {
         const auto epochs = parse_list("--epochs", options.epochs, stages.size());
-        for (std::size_t i = 0; i < stages.size(); ++i) stages[i].epochs = int(epochs[i]);
+        double sum = 0;
+        for (std::size_t i = 0; i < stages.size(); ++i) {
+            expects<DataError>(epochs[i] <= 1e6 && epochs[i] == std::floor(epochs[i]), "--epochs ", options.epochs,
+                               ": ", epochs[i], " is not a whole number from 0 to 1000000");
+            sum += epochs[i];
+            stages[i].epochs = int(epochs[i]);
+        }
+        expects<DataError>(sum > 0, "--epochs ", options.epochs, ": no epoch in any stage; nothing would be trained");
     }
     if (!options.rates.empty()) {
         const auto rates = parse_list("--rates", options.rates, stages.size());
@@ -74,6 +73,31 @@ inline std::vector<Stage> stages_of(const Options& options, std::vector<Stage> s
         for (std::size_t i = 0; i < stages.size(); ++i) stages[i].l2 = l2[i];
     }
     return stages;
+}
+
+/// Refuses, before any image is read, what the command line alone shows to be wrong. `stages` is the paper's schedule.
+inline void check_training(const Options& options, const std::vector<Stage>& stages) {
+    stages_of(options, stages, options.weights.empty());
+    expects<DataError>(text(", ", trunk_names, ',').find(text(", ", options.network, ',')) != std::string::npos,
+                       "--network ", options.network, " is not known; there are ", trunk_names);
+    if (!options.input_form.empty()) input_form(options.input_form);
+    if (!options.weights.empty()) {
+        const SafetensorsFile file(options.weights);
+        read_input_form(options.weights, file.metadata(), options.input_form);
+    }
+    const std::string last = options.out + "/last.safetensors";
+    expects<DataError>(!options.resume || std::filesystem::exists(last), "--resume: there is no ", last,
+                       " to go on from; leave --resume out to begin, or check --out");
+}
+
+/// Fills the trunk from --weights; whatever head the file has (fc, top, torchvision's classifier) is passed over,
+/// aloud.
+template <class Net> void load_trunk(const std::string& path, Net& net) {
+    const SafetensorsFile file(path);
+    const LoadReport report =
+        load_network(file, net, {.fresh = {"fc"}, .skip = {"fc", "top", "classifier", "heatmap"}});
+    for (const std::string& notice : report.notices) std::cout << "note: " << notice << '\n';
+    std::cout << "weights: " << report.loaded << " tensors from " << path << '\n';
 }
 
 /// What a checkpoint tells about the run that made it; a resumed run must agree with every entry.
@@ -91,7 +115,13 @@ inline Metadata run_metadata(const Options& options, const std::string& kind, co
             {"holon.batch", text(options.batch)},
             {"holon.bn_mode", options.bn_mode},
             {"holon.samples_per_epoch", text(train.size())},
-            {"holon.schedule", text("epochs ", options.epochs, "; rates ", options.rates, "; l2 ", options.l2)}};
+            {"holon.schedule", text("epochs ", options.epochs, "; rates ", options.rates, "; l2 ", options.l2)},
+            {"holon.training",
+             text("clip ", options.clip, "; accumulate ", options.accumulate, "; balance ", options.balance,
+                  "; augment ", options.augment, options.bilinear ? " bilinear" : " nearest", "; dropout ",
+                  kind == "patch"
+                      ? text(options.dropout, "; per lesion ", options.per_lesion, "; breast ", options.min_breast)
+                      : "0")}};
 }
 
 /// The run's header: everything that changes numbers, said aloud.

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <cmath>
 #include <iostream>
 #include <new>
 
@@ -33,16 +34,33 @@ std::vector<double> parse_list(const std::string& option, const std::string& val
     for (std::string part; std::getline(in, part, ',');) {
         double number = 0;
         const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), number);
-        expects<DataError>(error == std::errc() && end == part.data() + part.size() && number >= 0, option, " ", value,
-                           ": \"", part, "\" is not a number of at least 0");
+        expects<DataError>(
+            error == std::errc() && end == part.data() + part.size() && number >= 0 && std::isfinite(number), option,
+            " ", value, ": \"", part, "\" is not a number of at least 0");
         out.push_back(number);
     }
-    expects<DataError>(out.size() == stages, option, " ", value, ": ", out.size(), " numbers for ", stages,
-                       " stages; give one for each, separated by commas");
+    expects<DataError>(out.size() == stages, option, " ", value, ": ", out.size(), " given for ", stages,
+                       stages == 1 ? " stage" : " stages", "; give one number for each, separated by commas");
     return out;
 }
 
 namespace {
+
+/// A check of an option's text that is refused with `needed`.
+template <class Holds> CLI::Validator must(const char* needed, const Holds& holds) {
+    return CLI::Validator(
+        [=](std::string& value) { return holds(value) ? std::string() : text(value, ": ", needed, " is needed"); }, "");
+}
+const CLI::Validator at_least_0 = must("a number of at least 0", [](const std::string& value) {
+    double number = -1;
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    return error == std::errc() && end == value.data() + value.size() && number >= 0 && std::isfinite(number);
+});
+const CLI::Validator seed_range = must("a whole number from 0 to 18446744073709551615", [](const std::string& value) {
+    std::uint64_t number = 0;  // the command line's own reader takes -1 for the largest
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    return error == std::errc() && end == value.data() + value.size();
+});
 
 void add_numerics(CLI::App& app, Options& o) {
     app.add_flag("--tf32", o.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
@@ -53,7 +71,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
     app.option_defaults()->take_last();  // said twice, the later one counts
     app.set_version_flag("--version", std::string("holon ") + holon::version);
     if (offer == Offer::scores) {
-        app.add_option("--seed", o.seed, "of the bootstrap")->capture_default_str();
+        app.add_option("--seed", o.seed, "of the bootstrap")->check(seed_range)->capture_default_str();
         app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
         app.add_option("scores", o.checkpoints, "scores.csv files, pooled")->required();
         app.add_option("--against", o.against, "scores.csv files of another way, on the same images");
@@ -78,15 +96,21 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
     const std::string data_help =
         "phantom:DIR | mias:DIR | cbis-ddsm-mass:DIR | manifest:FILE.csv";
     app.add_option("--data", o.data, data_help)->required(offer != Offer::heatmap);
-    app.add_option("--size", o.size, "rows x columns that whole images are resized to")->capture_default_str();
-    app.add_option("--batch", o.batch, "images a step");
+    const bool trained = offer == Offer::evaluation || offer == Offer::heatmap;
+    app.add_option("--size", o.size,
+                   trained ? "rows x columns that whole images are resized to (default: as the checkpoint was trained)"
+                           : "rows x columns that whole images are resized to")
+        ->capture_default_str();
+    app.add_option("--batch", o.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
     app.add_option("--precision", o.precision, "fp32 | bf16 | fp16 (GPU)")
         ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
         ->capture_default_str();
     app.add_option("--device", o.device, "cpu | gpu | gpu:N | auto: the GPU if there is one")->capture_default_str();
     app.add_option("--memory", o.memory, "stay within what a device of this size has, like 8GiB");
     add_numerics(app, o);
-    app.add_option("--seed", o.seed, "of weights, splits, order, augmentation")->capture_default_str();
+    app.add_option("--seed", o.seed, "of weights, splits, order, augmentation")
+        ->check(seed_range)
+        ->capture_default_str();
     app.add_option("--workers", o.workers, "threads that prepare images")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
@@ -111,24 +135,35 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_option("--recompute", o.recompute, "nothing | batch_norm: what backward does again instead of keeping")
             ->check(CLI::IsMember({"nothing", "batch_norm"}))
             ->capture_default_str();
-        app.add_option("--clip", o.clip, "largest norm of the gradient; 0 = any")->check(CLI::NonNegativeNumber);
+        app.add_option("--clip", o.clip, "largest norm of the gradient; 0 = any")
+            ->check(at_least_0)
+            ->capture_default_str();
         app.add_option("--accumulate", o.accumulate, "batches whose gradients are added before a step")
             ->check(CLI::Range(1, 4096))
             ->capture_default_str();
         app.add_flag("--resume", o.resume, "go on from last.safetensors in --out");
-        app.add_flag("!--no-augment", o.augment, "leave the augmentation out");
-        app.add_flag("!--no-balance", o.balance, "count every sample the same instead of every class of a batch");
+        app.add_flag_callback(
+            "--no-augment", [&o] { o.augment = false; }, "leave the augmentation out");
+        app.add_flag_callback(
+            "--no-balance", [&o] { o.balance = false; },
+            "count every sample the same instead of every class of a batch");
         app.add_flag("--bilinear", o.bilinear, "bilinear instead of nearest sampling in the augmentation");
     }
-    if (offer == Offer::patch_training || offer == Offer::heatmap)
+    if (offer == Offer::patch_training)
         app.add_option("--patch", o.patch, "side of a patch in pixels, a multiple of 32")->capture_default_str();
+    if (offer == Offer::heatmap)
+        app.add_option("--patch", o.patch, "side of the window in pixels, a multiple of 32 (default: as trained)");
     if (offer == Offer::patch_training) {
         app.add_option("--per-lesion", o.per_lesion, "patches a lesion, and background patches an image: 1 = S1, 10 = S10")
             ->check(CLI::Range(1, 1000))
             ->capture_default_str();
-        app.add_option("--min-breast", o.min_breast, "least share of breast in a background patch; 0 = the paper's rule")
-            ->check(CLI::Range(0.0, 1.0));
-        app.add_option("--dropout", o.dropout, "rate before the last layer")->check(CLI::Range(0.0, 0.99));
+        app.add_option("--min-breast", o.min_breast,
+                       "least share of breast in a background patch; 0 = the paper's rule")
+            ->check(CLI::Range(0.0, 1.0))
+            ->capture_default_str();
+        app.add_option("--dropout", o.dropout, "rate before the last layer")
+            ->check(CLI::Range(0.0, 0.99))
+            ->capture_default_str();
     }
     if (offer == Offer::whole_training)
         app.add_option("--top", o.top, "blocks on the trunk: 256x1,128x1 or [512-512-1024]x2,...")->capture_default_str();
