@@ -6,6 +6,7 @@
 #include <iostream>
 
 #include "pipeline/cases.hpp"
+#include "pipeline/csv.hpp"
 #include "pipeline/device.hpp"
 #include "pipeline/load_whole.hpp"
 #include "pipeline/options.hpp"
@@ -49,7 +50,18 @@ int run(Options options) {
     const Dataset data = open_cases(options, {folder_of(options.checkpoints.front())});
     const ImageSize size = options.image_size();
     const Split split = split_called(options.split);
-    const ImageStore store(records_of(data, split), size, options.workers);
+    const std::vector<const Record*> records = records_of(data, split);
+    for (const std::string& path : options.checkpoints) {
+        const SafetensorsFile file(path);
+        expects_kind(file, "whole");
+        if (split == Split::test && metadata_value(file, "holon.data") == options.data)
+            expects_unseen(folder_of(path), records);
+        const std::string& trained = metadata_value(file, "holon.image_size");
+        if (trained != options.size)
+            std::cout << "note: " << path << " was trained at " << trained << " and is used at " << options.size
+                      << '\n';
+    }
+    const ImageStore store(records, size, options.workers);
     const SampleSet set = whole_images(store);
     expects_split(set, options, options.split.c_str());
     const auto positive = std::count(set.labels.begin(), set.labels.end(), 1);
@@ -65,7 +77,8 @@ int run(Options options) {
         patients.push_back(store.record(i).patient);
         char digits[32];
         std::snprintf(digits, sizeof digits, "%.9g", score[i]);
-        csv += text(store.record(i).image, ',', store.record(i).patient, ',', set.labels[i], ',', digits, '\n');
+        csv += text(csv_cell(store.record(i).image), ',', csv_cell(store.record(i).patient), ',', set.labels[i], ',',
+                    digits, '\n');
     }
     write_text(options.out + "/scores.csv", csv);
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <iostream>
+#include <map>
+#include <set>
 
 #include "pipeline/cases.hpp"
 #include "pipeline/device.hpp"
@@ -47,10 +49,28 @@ std::vector<std::uint8_t> painted(const Image& image, const std::vector<double>&
     return rgb;
 }
 
+/// Where each image's picture goes: heatmap_<name>.png, with a number behind names that several images have.
+std::vector<std::string> picture_paths(const std::string& folder, const std::vector<std::string>& images) {
+    std::map<std::string, int> met;
+    std::set<std::string> taken;
+    std::vector<std::string> paths;
+    for (const std::string& image : images) {
+        const std::string name = std::filesystem::path(image).stem().string();
+        std::string path;
+        do {
+            const int number = ++met[name];
+            path = text(folder, "/heatmap_", name, number > 1 ? text('_', number) : "", ".png");
+        } while (!taken.insert(path).second);
+        paths.push_back(std::move(path));
+    }
+    return paths;
+}
+
 template <Element T, Device D>
 int run(Options options) {
     prepare_output(options.out);
     const SafetensorsFile file(options.checkpoint);
+    expects_kind(file, "patch");
     if (options.size.empty()) options.size = metadata_value(file, "holon.image_size");
     const ImageSize size = options.image_size();
     const InputForm form = read_input_form(file.path(), file.metadata(), options.input_form);
@@ -76,21 +96,26 @@ int run(Options options) {
     }
     expects<DataError>(!images.empty(), "no images: name some, or give --data and --split");
 
+    const std::vector<std::string> paths = picture_paths(options.out, images);
     PatchHeatmap<T, D> net(load_patch<T, D>(file), patch / 32, HeatmapActivation::softmax);
     const NoGrad no_grad;
-    for (std::size_t i = 0; i < images.size() && !Interrupt::received(); ++i) {
-        const Image image = resize(read_image(images[i]), size.rows, size.columns);
-        const auto x = network_input<T, D>({Sample{image, {}}}, size.rows, size.columns, form, false);
+    for (std::size_t first = 0; first < images.size() && !Interrupt::received(); first += std::size_t(options.batch)) {
+        std::vector<Sample> samples;
+        for (std::size_t i = first; i < std::min(images.size(), first + std::size_t(options.batch)); ++i)
+            samples.push_back({resize(read_image(images[i]), size.rows, size.columns), {}});
+        const auto x = network_input<T, D>(samples, size.rows, size.columns, form, false);
         const auto y = to_host(op::template convert<Accumulate<T>>(x.context(), net(x, Mode::evaluate).value()));
         const Shape s = y.shape();
-        std::vector<double> map(std::size_t(s.h * s.w));
-        for (std::int64_t at = 0; at < s.h * s.w; ++at)
-            for (const std::size_t k : malignant) map[std::size_t(at)] += double(y.data()[at * s.c + std::int64_t(k)]);
-        const std::string stem = std::filesystem::path(images[i]).stem().string();
-        const std::string path = options.out + "/heatmap_" + stem + ".png";
-        write_png_rgb8(path, size.rows, size.columns, painted(image, map, int(s.h), int(s.w), patch));
-        std::cout << path << "  windows " << s.h << 'x' << s.w << "  largest malignant share "
-                  << *std::max_element(map.begin(), map.end()) << '\n';
+        for (std::size_t i = 0; i < samples.size(); ++i) {
+            std::vector<double> map(std::size_t(s.h * s.w));
+            const auto* shares = y.data() + std::int64_t(i) * s.h * s.w * s.c;
+            for (std::size_t at = 0; at < map.size(); ++at)
+                for (const std::size_t k : malignant) map[at] += double(shares[at * std::size_t(s.c) + k]);
+            const std::string& path = paths[first + i];
+            write_png_rgb8(path, size.rows, size.columns, painted(samples[i].image, map, int(s.h), int(s.w), patch));
+            std::cout << path << "  windows " << s.h << 'x' << s.w << "  largest malignant share "
+                      << *std::max_element(map.begin(), map.end()) << '\n';
+        }
     }
     return Interrupt::received() ? Interrupt::exit_code() : 0;
 }
@@ -101,6 +126,7 @@ int main(int argc, char** argv) {
     Options defaults;
     defaults.size.clear();
     defaults.patch = 0;
+    defaults.batch = 1;
     return run_program("Paints what a patch classifier finds over whole images.", Offer::heatmap, defaults, argc, argv,
                        [](const Options& options) {
                            return with_device(options, [&]<class T, class D>() { return run<T, D>(options); });

@@ -136,9 +136,25 @@ inline double mean_grey(const ImageStore& store) {
     return count > 0 ? sum / count * (255.0 / 65535.0) : 0;
 }
 
-/// Refuses a split without images, and --batch larger than the set.
+/// Refuses a split without images.
 inline void expects_split(const SampleSet& set, const Options& options, const char* split) {
-    expects<DataError>(set.size() > 0, "--data ", options.data, ": no ", split, " images; more patients are needed");
+    expects<DataError>(set.size() > 0, "--data ", options.data, ": no ", split,
+                       " images; give it patients in that split, or choose another");
+}
+
+/// Refuses to test a network on patients that it was trained or chosen on: where its folder keeps the splits of a run
+/// on the same --data, no patient of `records` may be in another split there.
+inline void expects_unseen(const std::string& folder, const std::vector<const Record*>& records) {
+    const std::string path = folder + "/splits.csv";
+    if (!std::filesystem::exists(path)) return;
+    const Splits trained = read_splits(path);
+    for (const Record* record : records) {
+        const auto found = trained.find(record->patient);
+        expects<DataError>(
+            found == trained.end() || found->second == record->split, path, ": patient ", record->patient, " was in ",
+            found == trained.end() ? "" : split_names[std::size_t(found->second)], " for this network and is in ",
+            split_names[std::size_t(record->split)], " now; networks of the same splits are needed (--splits, --fold)");
+    }
 }
 
 /// The folder of a file, "." if it has none.

@@ -16,7 +16,8 @@ namespace holon::pipeline {
 inline void prepare_output(const std::string& folder) {
     std::error_code error;
     std::filesystem::create_directories(folder, error);
-    expects<DataError>(std::filesystem::is_directory(folder), "--out ", folder, ": cannot be made a folder (",
+    std::error_code unseen;
+    expects<DataError>(std::filesystem::is_directory(folder, unseen), "--out ", folder, ": cannot be made a folder (",
                        error ? error.message() : "a file of that name is in the way", "); choose another");
     const std::string probe = folder + "/.writable";
     std::FILE* file = std::fopen(probe.c_str(), "wb");

@@ -269,7 +269,8 @@ Dataset write_phantoms(const std::string& folder, const PhantomOptions& o) {
     std::error_code error;
     for (const char* sub : {"/images", "/masks"}) {
         std::filesystem::create_directories(folder + sub, error);
-        expects<DataError>(std::filesystem::is_directory(folder + sub), folder, sub, ": cannot be made (", error.message(),
+        std::error_code unseen;
+        expects<DataError>(std::filesystem::is_directory(folder + sub, unseen), folder, sub, ": cannot be made (", error.message(),
                            "); choose another --out");
     }
     struct Job {

@@ -19,7 +19,6 @@ namespace {
 
 /// Patients by name, negative and positive apart.
 using Strata = std::array<std::vector<std::string>, 2>;
-using Deal = std::map<std::string, Split>;
 
 std::string_view name_of(Split split) { return split_names[std::size_t(split)]; }
 
@@ -48,7 +47,7 @@ void shuffle(Strata& strata, std::uint64_t seed, std::uint64_t purpose) {
 }
 
 /// The last `count` patients in all leave `from`, in proportion to the strata.
-void take(Strata& from, std::size_t count, Split split, Deal& deal) {
+void take(Strata& from, std::size_t count, Split split, Splits& deal) {
     const std::size_t all = count_of(from);
     const auto positive =
         std::size_t(std::lround(double(count) * double(from[1].size()) / double(std::max<std::size_t>(all, 1))));
@@ -66,7 +65,7 @@ std::size_t part(double share, std::size_t n, const char* what) {
     return std::size_t(std::ceil(share * double(n) - 1e-9));
 }
 
-void deal_rest(const Dataset& data, Strata& rest, std::size_t validation, Deal& deal) {
+void deal_rest(const Dataset& data, Strata& rest, std::size_t validation, Splits& deal) {
     expects<DataError>(validation < count_of(rest), data.source, ": ", deal.size() + count_of(rest),
                        " patients leave none to train on beside ", deal.size(), " for the test and ", validation,
                        " for the validation; more patients are needed");
@@ -74,13 +73,13 @@ void deal_rest(const Dataset& data, Strata& rest, std::size_t validation, Deal& 
     take(rest, count_of(rest), Split::train, deal);
 }
 
-void assign(const Deal& deal, Dataset& data) {
+void assign(const Splits& deal, Dataset& data) {
     for (Record& record : data.records) record.split = deal.at(record.patient);
 }
 
 /// The splits that the data states. Empty if it states none; all or nothing.
-Deal stated(const Dataset& data) {
-    Deal deal;
+Splits stated(const Dataset& data) {
+    Splits deal;
     const Record* without = nullptr;
     for (const Record& record : data.records) {
         if (record.split == Split::none) {
@@ -97,12 +96,14 @@ Deal stated(const Dataset& data) {
     return deal;
 }
 
-Deal read_splits(const std::string& path) {
+}  // namespace
+
+Splits read_splits(const std::string& path) {
     const CsvTable table(path);
     const std::size_t patients = table.column("patient"), splits = table.column("split");
     expects<DataError>(table.columns().size() == 2, path, ": has ", table.columns().size(),
                        " columns; patient and split are needed, and nothing else");
-    Deal deal;
+    Splits deal;
     for (std::size_t row = 0; row < table.rows(); ++row) {
         const std::string patient = table.cell(row, patients), split = trimmed(table.cell(row, splits));
         const auto found = std::find(split_names.begin() + 1, split_names.end(), split);
@@ -115,13 +116,11 @@ Deal read_splits(const std::string& path) {
     return deal;
 }
 
-}  // namespace
-
 void split_patients(Dataset& data, SplitOptions options) {
     if (!stated(data).empty()) return;
     Strata strata = strata_of(data);
     shuffle(strata, options.seed, 0);
-    Deal deal;
+    Splits deal;
     take(strata, part(options.test, count_of(strata), "test"), Split::test, deal);
     deal_rest(data, strata, part(options.validation, count_of(strata), "validation"), deal);
     assign(deal, data);
@@ -135,7 +134,7 @@ void fold_patients(Dataset& data, int folds, int fold, double validation, std::u
     expects<DataError>(count_of(strata) >= std::size_t(folds), data.source, ": ", count_of(strata),
                        " patients cannot make ", folds, " folds");
     shuffle(strata, seed, 0);
-    Deal deal;
+    Splits deal;
     std::size_t dealt = 0;  // runs on from one stratum to the next, so that the sizes differ by one at most
     for (std::size_t label = 0; label < 2; ++label)
         for (const std::string& patient : strata[label]) {
@@ -150,7 +149,7 @@ void fold_patients(Dataset& data, int folds, int fold, double validation, std::u
 }
 
 void write_splits(const std::string& path, const Dataset& data) {
-    const Deal deal = stated(data);
+    const Splits deal = stated(data);
     expects<DataError>(!deal.empty(), path, ": the images of ", data.source, " have no splits to write");
     if (std::filesystem::exists(path)) {
         expects<DataError>(read_splits(path) == deal, path, ": holds other splits than those of this run; use them ",
@@ -165,7 +164,7 @@ void write_splits(const std::string& path, const Dataset& data) {
 }
 
 void apply_splits(const std::string& path, Dataset& data) {
-    const Deal deal = read_splits(path);
+    const Splits deal = read_splits(path);
     std::map<std::string, bool> met;
     for (const Record& record : data.records) {
         const auto found = deal.find(record.patient);

@@ -1,6 +1,7 @@
 // pipeline/split.hpp: patients, never images, are dealt to train, validation and test; and the deal is kept on disk.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "pipeline/dataset.hpp"
@@ -27,6 +28,13 @@ void split_patients(Dataset& data, SplitOptions options = {});
 /// on the seed, not on `fold`. Throws `DataError` as above, for data that states its splits, and for more folds than
 /// patients.
 void fold_patients(Dataset& data, int folds, int fold, double validation, std::uint64_t seed);
+
+/// Patients and the splits they are in.
+using Splits = std::map<std::string, Split>;
+
+/// The file's rows. Throws `DataError` with the line for other columns than patient and split, for a split that is not
+/// train, validation or test, and for a patient listed twice.
+Splits read_splits(const std::string& path);
 
 /// Writes `patient,split`, a row a patient in the order of their names. A file that is there already and says the same
 /// is left alone; one that says something else is refused, for what was tested on must never be trained on by accident.

@@ -26,6 +26,21 @@ TEST_CASE("scores of several files are one table, images known by their names al
     CHECK(in_order_of(all, read_scores({b})).score == std::vector<double>{0.3, 0.2, 0.1});
 }
 
+TEST_CASE("images of one name are told apart by patient and folder", "[pipeline]") {
+    const scratch::Directory dir;
+    const std::string a = dir / "a.csv", b = dir / "b.csv";
+    scratch::put(a,
+                 header + "/x/P1/left/cc.png,P1,1,0.5\n/x/P1/right/cc.png,P1,0,0.25\n/x/P2/left/cc.png,P2,0,0.125\n");
+    scratch::put(b, header + "/y/P2/left/cc.png,P2,0,1\n/y/P1/right/cc.png,P1,0,2\n/y/P1/left/cc.png,P1,1,3\n");
+    const Scores all = read_scores({a});
+    CHECK(all.image == std::vector<std::string>{"left/cc", "right/cc", "left/cc"});
+    CHECK(in_order_of(all, read_scores({b})).score == std::vector<double>{3, 2, 1});
+    CHECK_THAT(refusal([&] {
+                   read_scores({a, b});
+               }),
+               ContainsText("b.csv line 2") && ContainsText("a.csv line 4 as well"));
+}
+
 TEST_CASE("score files that are refused, with file and line", "[pipeline]") {
     const scratch::Directory dir;
     const std::string a = dir / "a.csv", b = dir / "b.csv";
@@ -37,7 +52,14 @@ TEST_CASE("score files that are refused, with file and line", "[pipeline]") {
     CHECK_THAT(said(header + "x,P,2,0.5\n"), ContainsText("a.csv line 2") && ContainsText("0 or 1"));
     CHECK_THAT(said(header + "x,P,1,0.5\ny,P,1,nan\n"), ContainsText("a.csv line 3") && ContainsText("nan"));
     CHECK_THAT(said(header + "x,P,1,0.5q\n"), ContainsText("0.5q"));
-    CHECK_THAT(said(header + "x.png,P,1,0.5\nf/x.png,P,1,0.5\n"), ContainsText("line 3") && ContainsText("line 2 as well"));
+    CHECK_THAT(said(header + "f/x.png,P,1,0.5\nf/x.png,P,1,0.5\n"),
+               ContainsText("line 3") && ContainsText("line 2 as well"));
+    scratch::put(b, header + "elsewhere/x.png,P,1,0.5\n");
+    scratch::put(a, header + "x.png,P,1,0.5\n");
+    CHECK_THAT(refusal([&] {
+                   read_scores({a, b});
+               }),
+               ContainsText("b.csv line 2") && ContainsText("a.csv line 2 as well"));
     scratch::put(a, header + "x,P,1,0.5\ny,P,0,0.5\n");
     const Scores first = read_scores({a});
     const auto unmatched = [&](const std::string& text) {
