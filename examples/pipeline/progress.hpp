@@ -8,11 +8,15 @@
 
 namespace holon::pipeline {
 
-/// Writes to standard error, at most ten times a second on a terminal and every 30 seconds otherwise.
+/// Writes to standard error: rate and time left on one line that moves if that is a terminal, else as plain lines; at most
+/// every `every` seconds (0: a tenth of a second on a terminal, 30 otherwise).
 class Progress {
  public:
-    Progress(std::string title, std::size_t total)
-        : title_(std::move(title)), total_(total), terminal_(isatty(STDERR_FILENO) == 1) {}
+    Progress(std::string title, std::size_t total, double every = 0)
+        : title_(std::move(title)),
+          total_(total),
+          terminal_(isatty(STDERR_FILENO) == 1),
+          every_(every > 0 ? every : terminal_ ? 0.1 : 30.0) {}
     ~Progress() {
         if (terminal_ && drawn_) std::fputs("\r\033[K", stderr);
     }
@@ -23,7 +27,7 @@ class Progress {
     void update(std::size_t done, const std::string& note = {}) {
         const Clock::time_point now = Clock::now();
         const double since = std::chrono::duration<double>(now - last_).count();
-        if (since < (terminal_ ? 0.1 : 30.0)) return;
+        if (since < every_) return;
         last_ = now;
         const double elapsed = std::chrono::duration<double>(now - start_).count();
         const double rate = elapsed > 0 ? double(done) / elapsed : 0;
@@ -40,6 +44,7 @@ class Progress {
     std::string title_;
     std::size_t total_;
     bool terminal_, drawn_ = false;
+    double every_;
     Clock::time_point start_ = Clock::now(), last_ = start_;
 };
 
