@@ -224,8 +224,9 @@ TEST_CASE("a loss that is not finite names the layer and keeps the last epoch's 
     const scratch::Directory good;
     train(good.path(), 0);
     // Adam's step is about the rate: weights of 1e37 whose sums are too large for float, and weights of infinity.
-    for (const auto& [rate, words] :
+    for (const auto& [wild, words] :
          {std::pair{1e37, "conv2d"}, {1e39, "the parameter conv1.weight is no longer finite"}}) {
+        const double rate = wild;  // clang 14 captures no structured bindings
         const scratch::Directory folder;
         const std::string sentence = scratch::refusal<NumericError>([&] { train(folder.path(), rate); });
         CAPTURE(rate, sentence);
