@@ -2,8 +2,8 @@
 # Everything there is to run on a CUDA machine, without a network; each part writes DIR/PART.json with the card and the versions.
 #   tests/gpu.sh [--out DIR] [--build DIR] [part...]
 # Parts, each well inside 9 minutes: build, suite (the op suite, kernels and plans on the card), sanitize (compute-sanitizer over
-# it), plans (cuDNN's picks with and without the card), conv (convolutions one by one), ops (all others), step (training steps beside PyTorch, where
-# it is installed), demo (phantoms trained on the card; mini-MIAS too where HOLON_DATA is). Without parts: all.
+# it), plans (cuDNN's picks with and without the card), conv (convolutions one by one), ops (all other ops), step (training steps
+# beside PyTorch, where it is installed), demo (phantoms trained on the card; mini-MIAS too where HOLON_DATA is). Without parts: all.
 # Needs nvcc, cuDNN (CUDNN_ROOT may name a pip wheel's nvidia/cudnn), oneDNN, CMake, and the packages of examples/install.sh.
 set -uo pipefail
 cd "$(dirname "$0")/.."
