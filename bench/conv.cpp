@@ -58,9 +58,10 @@ template <class T, class D> struct Run {
 
 template <class D> void report(benchmark::State& state, const Roof& roof, double flops, double bytes, double least) {
     const double floor = std::max(flops / roof.rate, bytes / roof.bandwidth);
-    state.counters["FLOP/s"] = flops / least;
-    state.counters["bytes/s"] = bytes / least;
-    state.counters["share_of_roof"] = floor / least;
+    state.counters["GFLOP/s"] = flops / least * 1e-9;
+    state.counters["GB/s"] = bytes / least * 1e-9;
+    state.counters["share_of_peak"] = flops / least / roof.rate;
+    state.counters["share_of_roof"] = floor / least;  // of arithmetic or traffic, whichever takes longer
 }
 
 template <class T, class D> void bench_query(benchmark::State& state, const bench::Query& query, const Roof& roof) {

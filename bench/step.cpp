@@ -1,5 +1,6 @@
 // step: times whole training steps (forward, backward, Adam) of a network, on the CPU or a GPU. Prints one line of
 // JSON.
+#include <holon/graph/profile_table.hpp>
 #include <holon/holon.hpp>
 
 #include <CLI/CLI.hpp>
@@ -8,6 +9,7 @@
 #include <iostream>
 
 #include "pipeline/device.hpp"
+#include "pipeline/roof.hpp"
 
 namespace {
 
@@ -16,7 +18,7 @@ using namespace holon;
 struct Choices {
     pipeline::Options common;
     int steps = 10, warm_up = 3, classes = 1000;
-    std::string freeze;
+    std::vector<std::string> frozen;
 };
 
 template <class D> void wait([[maybe_unused]] Context<D>& context) {
@@ -25,59 +27,99 @@ template <class D> void wait([[maybe_unused]] Context<D>& context) {
 #endif
 }
 
-/// Seconds of each step, the first ones left out.
-template <class T, class D, class Net> std::vector<double> time_steps(Net& net, const Choices& choices, int classes) {
-    auto& context = default_context<D>();
-    const pipeline::ImageSize size = choices.common.image_size();
-    const Recomputing recomputing(choices.common.recompute == "batch_norm" ? Recompute::batch_norm
-                                                                           : Recompute::nothing);
-    if (!choices.freeze.empty()) freeze(net, choices.freeze, Statistics::fixed);
-    auto adam = make_adam(net, {.rate = 1e-4});
-    Random random(1);
-    Tensor<float, Cpu> host({choices.common.batch, size.rows, size.columns, 3});
-    for (float& v : host.elements()) v = float(random.uniform(-1, 1));
-    std::vector<int> labels;
-    for (int i = 0; i < choices.common.batch; ++i) labels.push_back(int(random.below(std::uint64_t(classes))));
-    const auto there = to_device<D>(host);
-    const Variable<T, D> x(op::template convert<T>(there.context(), there));
-    std::vector<double> seconds;
-    for (int i = 0; i < choices.warm_up + choices.steps; ++i) {
-        wait(context);
-        const auto begin = std::chrono::steady_clock::now();
-        cross_entropy(net(x, Mode::train), std::span<const int>(labels)).backward();
-        adam.step(net);
-        clear_gradients(net);
-        wait(context);
-        if (i >= choices.warm_up)
-            seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-        if (i + 1 == choices.warm_up) context.memory().reset_peak();
+/// A network, its optimizer and a batch.
+template <class T, class D, class Net> class Stepper {
+ public:
+    Stepper(Net made, const Choices& choices, int classes)
+        : net_(std::move(made)), adam_(make_adam(net_, {.rate = 1e-4})) {
+        for (const std::string& name : choices.frozen) freeze(net_, name, Statistics::fixed);
+        const pipeline::ImageSize size = choices.common.image_size();
+        const Shape shape{choices.common.batch, size.rows, size.columns, 3};
+        if constexpr (std::same_as<D, Plan>)
+            x_ = Variable<T, D>(Tensor<T, D>(shape));
+        else
+            x_ = Variable<T, D>(pipeline::random_on<T, D>(shape, 1));
+        Random random(1);
+        for (int i = 0; i < choices.common.batch; ++i) labels_.push_back(int(random.below(std::uint64_t(classes))));
     }
-    return seconds;
+    void operator()() {
+        cross_entropy(net_(x_, Mode::train), std::span<const int>(labels_)).backward();
+        adam_.step(net_);
+        clear_gradients(net_);
+    }
+
+ private:
+    Net net_;
+    decltype(make_adam(std::declval<Net&>(), {})) adam_;
+    Variable<T, D> x_;
+    std::vector<int> labels_;
+};
+
+/// What is to be trained, ready to step.
+template <class T, class D, class Body> auto with_stepper(const Choices& c, const Body& body) {
+    PatchClassifier<T, D> patch(c.common.network, c.common.top.empty() ? c.classes : 1, 0.0, 1);
+    if (c.common.top.empty()) {
+        Stepper<T, D, PatchClassifier<T, D>> step(std::move(patch), c, c.classes);
+        return body(step);
+    }
+    Stepper<T, D, WholeImage<T, D>> step(to_whole_image(std::move(patch), parse_top(c.common.top), 2, 1), c, 2);
+    return body(step);
+}
+
+/// Where the time of as many steps again goes, with the work that a plan of the same step counts.
+template <class T, class D> void print_profiled(auto& step, const Choices& choices) {
+    const pipeline::Roof roof = pipeline::measure_roof<T, D>();
+    Profile<D> profile;
+    for (int i = 0; i < choices.steps; ++i) {
+        profile.start();
+        step();
+        profile.stop();
+    }
+    with_stepper<T, Plan>(choices, [&](auto& twin) {
+        Profile<Plan> plan;
+        plan.start();
+        twin();
+        plan.stop();
+        profile.take_work(plan);
+        return 0;
+    });
+    print_profile(std::cout, profile);
+    std::cout << "measured here: a copy " << roof.bandwidth * 1e-9 << " GB/s, a matrix product " << roof.rate * 1e-9
+              << " GFLOP/s\n";
 }
 
 template <class T, class D> int bench(const Choices& choices) {
-    std::vector<double> seconds;
-    if (choices.common.top.empty()) {
-        PatchClassifier<T, D> net(choices.common.network, choices.classes, 0.0, 1);
-        seconds = time_steps<T, D>(net, choices, choices.classes);
-    } else {
-        auto net = to_whole_image(PatchClassifier<T, D>(choices.common.network, 1, 0.0, 1),
-                                  parse_top(choices.common.top), 2, 1);
-        seconds = time_steps<T, D>(net, choices, 2);
-    }
-    std::sort(seconds.begin(), seconds.end());
-    const double median = seconds[seconds.size() / 2];
-    const MemoryUse use = default_context<D>().memory().use();
-    std::cout << "{\"library\": \"holon\", \"network\": \"" << choices.common.network << "\", \"top\": \""
-              << choices.common.top << "\", \"size\": \"" << choices.common.size
-              << "\", \"batch\": " << choices.common.batch << ", \"precision\": \"" << choices.common.precision
-              << (choices.common.tf32 ? " tf32" : "") << "\", \"device\": \"" << choices.common.device
-              << "\", \"freeze\": \"" << choices.freeze << "\", \"recompute\": \"" << choices.common.recompute
-              << "\", \"steps\": " << seconds.size() << ", \"median_seconds\": " << median
-              << ", \"least_seconds\": " << seconds.front()
-              << ", \"images_per_second\": " << choices.common.batch / median << ", \"peak_bytes\": " << use.peak
-              << ", \"reserved_bytes\": " << use.peak_reserved << "}" << std::endl;
-    return 0;
+    const Recomputing recomputing(choices.common.recompute == "batch_norm" ? Recompute::batch_norm
+                                                                           : Recompute::nothing);
+    auto& context = default_context<D>();
+    return with_stepper<T, D>(choices, [&](auto& step) {
+        for (int i = 0; i < choices.warm_up; ++i) step();
+        wait(context);
+        context.memory().reset_peak();
+        std::vector<double> seconds;
+        for (int i = 0; i < choices.steps; ++i) {
+            const auto begin = std::chrono::steady_clock::now();
+            step();
+            wait(context);
+            seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+        }
+        const MemoryUse use = context.memory().use();
+        if (choices.common.profile) print_profiled<T, D>(step, choices);
+
+        std::sort(seconds.begin(), seconds.end());
+        const double median = seconds[seconds.size() / 2];
+        std::string frozen;
+        for (const std::string& name : choices.frozen) frozen += (frozen.empty() ? "" : ",") + name;
+        const auto& c = choices.common;
+        std::cout << "{\"library\": \"holon\", \"network\": \"" << c.network << "\", \"top\": \"" << c.top
+                  << "\", \"size\": \"" << c.size << "\", \"batch\": " << c.batch << ", \"precision\": \""
+                  << c.precision << (c.tf32 ? " tf32" : "") << "\", \"device\": \"" << c.device << "\", \"freeze\": \""
+                  << frozen << "\", \"recompute\": \"" << c.recompute << "\", \"steps\": " << seconds.size()
+                  << ", \"median_seconds\": " << median << ", \"least_seconds\": " << seconds.front()
+                  << ", \"images_per_second\": " << c.batch / median << ", \"peak_bytes\": " << use.peak
+                  << ", \"reserved_bytes\": " << use.peak_reserved << "}" << std::endl;
+        return 0;
+    });
 }
 
 }  // namespace
@@ -104,7 +146,9 @@ int main(int argc, char** argv) {
     app.add_option("--recompute", c.common.recompute, "nothing | batch_norm")
         ->check(CLI::IsMember({"nothing", "batch_norm"}))
         ->capture_default_str();
-    app.add_option("--freeze", c.freeze, "dotted name of the part to freeze");
+    app.add_option("--freeze", c.frozen, "dotted names of what to freeze, separated by commas")->delimiter(',');
+    app.add_flag("--profile", c.common.profile,
+                 "a table of where as many steps again spend their time, before the line");
     app.add_option("--steps", c.steps, "steps timed")->check(CLI::Range(1, 100000))->capture_default_str();
     app.add_option("--warm-up", c.warm_up, "steps before")->check(CLI::Range(1, 100000))->capture_default_str();
     app.add_flag("--tf32", c.common.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");

@@ -63,6 +63,10 @@ int train(const Options& options) {
     Task task;
     task.train = &train_set;
     task.form = start.form;
+    task.planned_step = [&](const Stage& stage, const Shape& images) {
+        plan_stage_step(PatchClassifier<T, Plan>(start.network, int(classes.findings.size()), options.dropout, 1), stage,
+                        frozen_statistics(options), images);
+    };
     task.columns = "validation_accuracy,validation_balanced_accuracy";
     task.stages = stages_of(options, options.weights.empty() ? patch_stages_from_scratch() : patch_stages(net.trunk.top),
                             options.weights.empty());

@@ -37,6 +37,10 @@ int train(const Options& options) {
     Task task;
     task.train = &train_set;
     task.form = start.form;
+    task.planned_step = [&](const Stage& stage, const Shape& images) {
+        plan_stage_step(to_whole_image(PatchClassifier<T, Plan>(start.network, 1, 0.0, 1), top, 2, 1), stage,
+                        frozen_statistics(options), images);
+    };
     task.columns = "validation_auc,validation_loss";
     task.stages = stages_of(options, whole_image_stages(), options.weights.empty());
     task.metadata = run_metadata(options, "whole", start.network, train_set);

@@ -2,8 +2,8 @@
 # Everything there is to run on a CUDA machine, without a network; each part writes DIR/PART.json with the card and the versions.
 #   tests/gpu.sh [--out DIR] [--build DIR] [part...]
 # Parts, each well inside 9 minutes: build, suite (the op suite, kernels and plans on the card), sanitize (compute-sanitizer over
-# it), plans (cuDNN's picks with and without the card), conv (convolutions one by one), step (training steps beside PyTorch, where
-# it is installed), demo (phantoms trained on the card; mini-MIAS too where HOLON_DATA is). Without parts: all.
+# it), plans (cuDNN's picks with and without the card), conv (convolutions one by one), ops (all other ops), step (training steps
+# beside PyTorch, where it is installed), demo (phantoms trained on the card; mini-MIAS too where HOLON_DATA is). Without parts: all.
 # Needs nvcc, cuDNN (CUDNN_ROOT may name a pip wheel's nvidia/cudnn), oneDNN, CMake, and the packages of examples/install.sh.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -12,12 +12,12 @@ while [ $# -gt 0 ]; do
     case "$1" in
         --out) out=$2; shift ;;
         --build) build=$2; shift ;;
-        build | suite | sanitize | plans | conv | step | demo) parts+=("$1") ;;
+        build | suite | sanitize | plans | conv | ops | step | demo) parts+=("$1") ;;
         *) echo "unknown argument $1; see the first lines of $0" >&2; exit 2 ;;
     esac
     shift
 done
-[ ${#parts[@]} -gt 0 ] || parts=(build suite sanitize plans conv step demo)
+[ ${#parts[@]} -gt 0 ] || parts=(build suite sanitize plans conv ops step demo)
 mkdir -p "$out"
 python=$(command -v python3 || true)
 failed=()
@@ -42,7 +42,7 @@ part_build() {
     architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .)
     cmake -S . -B "$build" -G Ninja -DHOLON_CUDA=ON -DHOLON_TEST_GPU=real -DCMAKE_CUDA_ARCHITECTURES="${architecture:-native}" \
         ${CUDNN_ROOT:+"-DCUDNN_ROOT=$CUDNN_ROOT"} ${dnnl_DIR:+"-Ddnnl_DIR=$dnnl_DIR"} &&
-        cmake --build "$build" --target test_op_gpu bench_conv bench_step conv_plans plan phantom train_patch train_whole evaluate heatmap
+        cmake --build "$build" --target test_op_gpu bench_conv bench_ops bench_step conv_plans plan phantom train_patch train_whole evaluate heatmap
 }
 part_suite() { "$build/tests/test_op_gpu" -d yes; }
 part_sanitize() {  # cuDNN's own kernels are not ours to check
@@ -57,6 +57,15 @@ part_conv() {
         --benchmark_out_format=json &&
         "$build/bench/bench_conv" --device gpu --precision bf16 --network vgg16 --benchmark_min_time=0.02 \
             --benchmark_out="$out/conv-vgg16.json" --benchmark_out_format=json
+}
+part_ops() {
+    local network precision
+    for network in resnet50 vgg16; do
+        for precision in bf16 fp32; do
+            "$build/bench/bench_ops" --device gpu --precision $precision --network $network --benchmark_min_time=0.02 \
+                --benchmark_out="$out/ops-$network-$precision.json" --benchmark_out_format=json || return 1
+        done
+    done
 }
 part_step() {
     local rows=$out/step.lines network shape precision flags

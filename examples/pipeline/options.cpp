@@ -142,6 +142,8 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
             ->check(CLI::Range(1, 4096))
             ->capture_default_str();
         app.add_flag("--resume", o.resume, "go on from last.safetensors in --out");
+        app.add_flag("--profile", o.profile,
+                     "after the first epoch of each stage, a table of where its steps' time went, layer by layer");
         app.add_flag_callback(
             "--no-augment", [&o] { o.augment = false; }, "leave the augmentation out");
         app.add_flag_callback(

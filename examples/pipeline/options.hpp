@@ -38,6 +38,7 @@ struct Options {
     std::string bn_mode = "legacy";
     std::string recompute = "nothing";
     bool resume = false;
+    bool profile = false;
     bool augment = true;
     bool bilinear = false;
     bool balance = true;

@@ -4,10 +4,12 @@
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <holon/checkpoint/network.hpp>
+#include <holon/graph/profile_table.hpp>
 #include <holon/loss/balance.hpp>
 #include <holon/model/input_form.hpp>
 #include <holon/model/stage.hpp>
@@ -111,6 +113,8 @@ struct Task {
     std::string columns;   ///< names of the validation columns in the log
     Metadata metadata;     ///< what a checkpoint has to tell besides weights
     InputForm form;
+    /// One step of the same network on `Plan`, frozen where `stage` freezes it, for the profile's work.
+    std::function<void(const Stage& stage, const Shape& images)> planned_step;
 };
 
 namespace detail {
@@ -161,6 +165,34 @@ template <class Net, class Optimizer> void take_step(Net& net, Optimizer& optimi
     optimizer.step(net, clip > 0 && real > clip ? *unscale * clip / real : *unscale);
 }
 
+/// What --bn-mode says.
+inline Statistics frozen_statistics(const Options& options) {
+    return options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
+}
+
+/// One step of `net`, which lives on `Plan`, in `stage`.
+template <class Net> void plan_stage_step(Net net, const Stage& stage, Statistics frozen, const Shape& images) {
+    using T = typename Net::element;
+    enter_stage(net, stage, frozen);
+    auto adam = make_adam(net, {});
+    const std::vector<int> labels(std::size_t(images.n), 0);
+    cross_entropy(net(Variable<T, Plan>(Tensor<T, Plan>(images)), Mode::train), std::span<const int>(labels)).backward();
+    adam.step(net);
+}
+
+/// Prints where the time of the profiled steps went.
+template <Device D>
+void print_stage_profile(Profile<D>& profile, const Task& task, const Stage& stage, const Shape& images) {
+    if (profile.steps() == 0) return;
+    Profile<Plan> plan;
+    plan.start();
+    task.planned_step(stage, images);
+    plan.stop();
+    profile.take_work(plan);
+    std::cout << "profile of stage " << stage.name << ", images " << images << ":\n";
+    print_profile(std::cout, profile);
+}
+
 /// Runs the stages on `net`. After each epoch `validate(net)` is asked; the best so far is kept as best.safetensors, the
 /// last with everything needed to go on as last.safetensors, the log as log.csv, all in `options.out`. Returns 0, or
 /// 128 + signal after an interrupt, once the step under way is done and saved.
@@ -173,7 +205,7 @@ int run_training(Net& net, const Task& task, const Options& options,
     using D = typename Net::device;
     const SampleSet& set = *task.train;
     const std::string last_path = options.out + "/last.safetensors", best_path = options.out + "/best.safetensors";
-    const Statistics frozen = options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
+    const Statistics frozen = frozen_statistics(options);
     const Recomputing recomputing(options.recompute == "batch_norm" ? Recompute::batch_norm : Recompute::nothing);
 
     Loader<Sample> loader(
@@ -252,11 +284,16 @@ int run_training(Net& net, const Task& task, const Options& options,
             Progress progress(text("epoch ", epoch + 1), batches);
             loader.start(epoch, batch);
             int pending = 0;
+            std::optional<Profile<D>> profile;
             while (auto next = loader.next()) {
+                // The first step makes what later ones find ready; a last one of fewer images would blur the mean.
+                const bool profiled = profile && next->items.size() == std::size_t(options.batch);
+                if (profiled) profile->start();
                 std::vector<int> labels;
                 for (const std::size_t i : next->indices) labels.push_back(set.labels[i]);
                 const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
                 const auto x = network_input<T, D>(next->items, set.rows, set.columns, task.form, options.bilinear);
+                holon::detail::lap("input", Pass::forward);
                 const auto logits = net(x, Mode::train);
                 const auto loss = cross_entropy(logits, std::span<const int>(labels), weights);
                 const double value = double(to_host(loss.value()).data()[0]);
@@ -274,6 +311,8 @@ int run_training(Net& net, const Task& task, const Options& options,
                     clear_gradients(net);
                     pending = 0;
                 }
+                if (profiled) profile->stop();
+                if (options.profile && epoch_in_stage == 0 && !profile) profile.emplace();
                 loss_sum += value * double(labels.size());
                 samples_done += long(labels.size());
                 const auto classes = logits.shape().c;
@@ -292,6 +331,8 @@ int run_training(Net& net, const Task& task, const Options& options,
                 return Interrupt::exit_code();
             }
             const double seconds = progress.seconds();
+            if (profile) print_stage_profile(*profile, task, now, {options.batch, set.rows, set.columns, 3});
+            profile.reset();
             const Verdict verdict = validate(net);
             if (Interrupt::received()) {  // the verdict is half: judge again after resuming
                 save(last_path, net, adam, metadata());

@@ -2,7 +2,7 @@
 
     parity.py live PROGRAM FOLDER     both now; PROGRAM is parity.cpp's, FOLDER takes the files
     parity.py record FILE             PyTorch's figures in double, for recorded.cpp
-    parity.py seeds NETWORK SIZE N    which of the first N seeds keep every ReLU and pool clear of its kink
+    parity.py seeds NETWORK SIZE FIRST LAST    how clear of its kink each seed keeps every ReLU and pool
 
 Weights are of two kinds. `torchvision` are its own random ones. They leave thousands of ReLUs within a rounding of zero,
 and each that rounding switches moves gradients by some 1e-3; two float programs can then agree no better than that, nor
@@ -14,9 +14,11 @@ import argparse
 import copy
 import json
 import math
+import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,9 @@ BOUND = 1e-4  # of |ours - double| / |double|; or twice what PyTorch's float is 
 DOUBLE_BOUND = 1e-8
 BATCH = {"resnet50": 2, "vgg16": 1}  # one image halves the pooling windows that could tie
 RATE = 1e-5  # at 1e-4 one step of VGG16 from lifted weights learns its image by heart
-SEED = {("resnet50", 224): 11, ("resnet50", 288): 1, ("vgg16", 224): 3, ("vgg16", 288): 1}  # by `seeds`
+# By `seeds`. What is recorded has to hold on every processor, so all kinks must be many roundings away: VGG16's pools
+# leave no such seed at 224x224, but at 96x96 one keeps 10.
+SEED = {("resnet50", 224): 11, ("resnet50", 288): 1, ("vgg16", 96): 5, ("vgg16", 224): 3, ("vgg16", 288): 1}
 
 
 def philox(key, counters, stream):
@@ -159,6 +163,29 @@ def float_errors(net, images, labels, rate, exact):
     return {k: max(e[k] for e in both) for k in exact}
 
 
+def float_errors_anywhere(name, size, exact):
+    """The same, by the worst of three instruction sets and of one and two threads: what other processors may be off."""
+    worst = {k: 0.0 for k in exact}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "exact.safetensors")
+        safetensors.torch.save_file(exact, file)
+        for isa, aten in (("DEFAULT", "avx512"), ("AVX2", "avx2"), ("SSE41", "default")):
+            for threads in "1", "2":
+                limits = dict(os.environ, ONEDNN_MAX_CPU_ISA=isa, ATEN_CPU_CAPABILITY=aten)
+                limits.update(OMP_NUM_THREADS=threads, OMP_WAIT_POLICY="passive")  # others may be running
+                words = [sys.executable, __file__, "errors", name, str(size), str(file)]
+                done = subprocess.run(words, env=limits, check=True, stdout=subprocess.PIPE, text=True)
+                own = json.loads(done.stdout)
+                print(f"    {isa}, {threads} threads: {max(own.values()):.1e} in {max(own, key=own.get)}", flush=True)
+                worst = {k: max(worst[k], own[k]) for k in exact}
+    return worst
+
+
+def recorded_inputs(name, size, lifted):
+    batch, seed = (BATCH[name], SEED[name, size]) if lifted else (2, 1)
+    return batch, seed, formula_network(name, lifted), images_of((batch, 3, size, size), seed)
+
+
 def versions():
     return f"PyTorch {torch.__version__}, torchvision {torchvision.__version__}"
 
@@ -263,29 +290,33 @@ def sketch(name, values, digits):
     return [float(f"{np.linalg.norm(flat):.3e}")] + [float(f"{s:.{digits}e}") for s in sums]
 
 
+def record_case(name, size, precision):
+    lifted = precision == "float"
+    batch, seed, net, images = recorded_inputs(name, size, lifted)
+    exact = train(net, images, labels_of(batch), RATE, torch.double)
+    own = float_errors_anywhere(name, size, exact) if lifted else {}
+    case = dict(network=name, size=size, batch=batch, seed=seed, precision=precision, rate=RATE, classes=CLASSES)
+    case["tensors"] = {
+        k: sketch(k, v, 8 if lifted else 10) + ([float(f"{own[k]:.1e}")] if lifted else []) for k, v in exact.items()
+    }
+    print(name, size, precision, "PyTorch's float off by", f"{max(own.values(), default=0):.1e}", "at most", flush=True)
+    return case
+
+
 def record(path):
-    cases = []
-    for name, size, precision in (
-        ("resnet50", 224, "float"),
-        ("vgg16", 224, "float"),
-        ("resnet50", 64, "double"),
-        ("vgg16", 64, "double"),
-    ):
-        lifted = precision == "float"
-        batch, seed = (BATCH[name], SEED[name, size]) if lifted else (2, 1)
-        net, images = formula_network(name, lifted), images_of((batch, 3, size, size), seed)
-        exact = train(net, images, labels_of(batch), RATE, torch.double)
-        own = float_errors(net, images, labels_of(batch), RATE, exact) if lifted else {}
-        case = dict(network=name, size=size, batch=batch, seed=seed, precision=precision, rate=RATE, classes=CLASSES)
-        case["tensors"] = {
-            k: sketch(k, v, 8 if lifted else 10) + ([float(f"{own[k]:.1e}")] if lifted else []) for k, v in exact.items()
-        }
-        cases.append(case)
-        print(name, size, precision, "PyTorch's float off by", f"{max(own.values(), default=0):.1e}", "at most", flush=True)
+    cases = [
+        record_case(name, size, precision)
+        for name, size, precision in (
+            ("resnet50", 224, "float"),
+            ("vgg16", 96, "float"),
+            ("resnet50", 64, "double"),
+            ("vgg16", 64, "double"),
+        )
+    ]
     head = {
         "made_by": "tests/peers/parity.sh --record",
         "versions": versions(),
-        "row": "name: norm, four sums under signs (sketch), what PyTorch's float is off (float cases)",
+        "row": "name: norm, four sums under signs (sketch), what PyTorch's float is off on the worst of several processors (float cases)",
         "bound": BOUND,
         "double_bound": DOUBLE_BOUND,
     }
@@ -297,9 +328,10 @@ def record(path):
     Path(path).write_text("\n".join(lines) + "\n ]\n}\n")
 
 
-def seeds(name, size, count):
-    """Prints, for each seed, how many ReLUs are closer to zero, and how many max pools' two largest to each other, than
-    three times what float is off there. A ReLU in front of a pool counts only where it is the pool's largest."""
+def seeds(name, size, first, last):
+    """Prints, for each seed, how close a ReLU comes to zero, and a max pool's two largest to each other, in units of what
+    float is off there: the larger, the safer from flips on other processors. A ReLU in front of a pool counts only where
+    it is the pool's largest."""
     net = formula_network(name, lifted=True)
 
     def inputs(dtype, layout, images):
@@ -312,23 +344,24 @@ def seeds(name, size, count):
             run(images.to(dtype).to(memory_format=layout))
         return found
 
-    for seed in range(1, count + 1):
+    for seed in range(first, last + 1):
         images = images_of((BATCH[name], 3, size, size), seed)
         exact = inputs(torch.double, torch.contiguous_format, images)
         floats = [inputs(torch.float, layout, images) for layout in (torch.contiguous_format, torch.channels_last)]
-        close = {"relu": [], "pool": []}
+        relu, pool = math.inf, math.inf
         for i, (module, x) in enumerate(exact):
             off = max(float((f[i][1] - x).square().mean().sqrt()) for f in floats)
             if isinstance(module, torch.nn.ReLU):
                 if i + 1 < len(exact) and isinstance(exact[i + 1][0], torch.nn.MaxPool2d):
                     continue
-                close["relu"].append(int((x.abs() < 3 * off).sum()))
+                relu = min(relu, float(x.abs().min()) / off)
             else:
                 pad = torch.nn.functional.pad(x, [module.padding] * 4).flatten(0, 1)[:, None]
                 top = torch.nn.functional.unfold(pad, module.kernel_size, stride=module.stride).topk(2, dim=1)[0]
-                tied = (top[:, 0] - top[:, 1] < 3 * math.sqrt(2) * off) & (top[:, 0] > 0)
-                close["pool"].append(int(tied.sum()) + int(((top[:, 0] > 0) & (top[:, 0] < 3 * off)).sum()))
-        print(seed, sum(close["relu"]), close["pool"], flush=True)
+                live = top[:, 0] > 0
+                pool = min(pool, float((top[:, 0] - top[:, 1])[live].min()) / (math.sqrt(2) * off))
+                pool = min(pool, float(top[:, 0][live].min()) / off)
+        print(f"{seed}: {min(relu, pool):.1f} (ReLUs {relu:.1f}, pools {pool:.1f})", flush=True)
 
 
 if __name__ == "__main__":
@@ -338,14 +371,22 @@ if __name__ == "__main__":
     kind.add_argument("program")
     kind.add_argument("folder", type=Path)
     kinds.add_parser("record").add_argument("file")
-    kind = kinds.add_parser("seeds")
+    kind = kinds.add_parser("errors")  # what `record` asks of itself under other limits
     kind.add_argument("network", choices=BATCH)
     kind.add_argument("size", type=int)
-    kind.add_argument("count", type=int)
+    kind.add_argument("exact")
+    kind = kinds.add_parser("seeds")
+    kind.add_argument("network", choices=BATCH)
+    for argument in ("size", "first", "last"):
+        kind.add_argument(argument, type=int)
     given = parser.parse_args()
     if given.kind == "live":
         sys.exit(live(given.program, given.folder))
     elif given.kind == "record":
         record(given.file)
+    elif given.kind == "errors":
+        batch, _, net, images = recorded_inputs(given.network, given.size, lifted=True)
+        exact = safetensors.torch.load_file(given.exact)
+        print(json.dumps(float_errors(net, images, labels_of(batch), RATE, exact)))
     else:
-        seeds(given.network, given.size, given.count)
+        seeds(given.network, given.size, given.first, given.last)

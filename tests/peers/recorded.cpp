@@ -48,7 +48,8 @@ template <Element T> void compare(const nlohmann::json& figures) {
         if (std::same_as<T, double>)
             CHECK(apart <= recorded().at("double_bound").get<double>());
         else
-            CHECK(apart <= std::max(recorded().at("bound").get<double>(), 2 * row.at(5).template get<double>()));
+            // Twice what PyTorch's float is off, and half as much again: `apart` is an estimate from four sums.
+            CHECK(apart <= std::max(recorded().at("bound").get<double>(), 3 * row.at(5).template get<double>()));
         if (!(apart <= worst)) worst = apart, worst_name = name;
     }
     std::cout << network << ' ' << size << 'x' << size << ", " << precision << ": worst relative error " << worst
@@ -59,19 +60,10 @@ template <Element T> void compare(const nlohmann::json& figures) {
 
 TEST_CASE("logits, loss, gradients, running statistics and weights after three steps are PyTorch's", "[peers]") {
     for (const auto& figures : recorded().at("cases")) {
-        // In float the seeds were chosen on AVX-512: other sums may round a ReLU or a pool to its other side, and one such
-        // flip is beyond the bound. Double has room to spare everywhere.
-        if (figures.at("precision") == "float") {
-#if defined(__x86_64__)
-            if (!__builtin_cpu_supports("avx512bw")) {
-                WARN("the float case of " << figures.at("network") << " is left out: it was recorded for AVX-512");
-                continue;
-            }
-#endif
+        if (figures.at("precision") == "float")
             compare<float>(figures);
-        } else {
+        else
             compare<double>(figures);
-        }
     }
 }
 

@@ -13,7 +13,7 @@ namespace holon {
 class Scope {
  public:
     explicit Scope(const std::string& name) : before_(top()) {
-        top() = &name;
+        if (!name.empty()) top() = &name;  // a layer without a name is its owner's
 #ifdef HOLON_CUDA
         nvtxRangePushA(name.c_str());
 #endif
@@ -27,7 +27,7 @@ class Scope {
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
-    /// The dotted name of the innermost running layer; empty outside of any.
+    /// The dotted name of the innermost running layer that has one; empty outside of any.
     static const std::string& current() {
         static const std::string none;
         return top() ? *top() : none;

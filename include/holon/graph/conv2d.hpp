@@ -21,9 +21,11 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>&
         to_filter.give([&](Tensor<A, D>& g, Gradient mode) {
             op::conv2d_backward_filter(context, seen.get(), dy, options, g, mode);
         });
+        if (to_filter || to_bias) detail::lap("conv2d", Pass::to_filter);
         to_x.give([&](Tensor<T, D>& g, Gradient mode) {
             op::conv2d_backward_input(context, dy, weight, options, g, mode);
         });
+        if (to_x) detail::lap("conv2d", Pass::to_input);
     };
     return Variable<T, D>::result("conv2d", std::move(y), std::move(backward), x, filter, bias);
 }

@@ -20,7 +20,9 @@ Variable<T, D> linear(const Variable<T, D>& x, const Variable<Accumulate<T>, D>&
         to_weight.give([&](Tensor<A, D>& g, Gradient mode) {
             op::linear_backward_weight(context, seen.get(), dy, g, mode);
         });
+        if (to_weight || to_bias) detail::lap("linear", Pass::to_filter);
         to_x.give([&](Tensor<T, D>& g, Gradient mode) { op::linear_backward_input(context, dy, matrix, g, mode); });
+        if (to_x) detail::lap("linear", Pass::to_input);
     };
     return Variable<T, D>::result("linear", std::move(y), std::move(backward), x, weight, bias);
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <holon/core/scope.hpp>
+#include <holon/graph/policy.hpp>
 #include <holon/op/op.hpp>
 
 namespace holon {
@@ -79,28 +80,34 @@ class Node final : public NodeBase {
     using Backward = std::function<void(const Tensor<T, D>&)>;
 
     Node(Shape shape, Context<D>& context) : shape_(shape), context_(context) {}
-    Node(Shape shape, Context<D>& context, Backward backward)
-        : shape_(shape), context_(context), backward_(std::move(backward)), leaf_(false), live_(true) {}
+    /// What op `name` (a literal) made.
+    Node(const char* name, Shape shape, Context<D>& context, Backward backward)
+        : name_(name), shape_(shape), context_(context), backward_(std::move(backward)), live_(true) {}
 
     void step() override {
-        if (leaf_) return;
+        if (!name_) return;
         const Backward backward = std::exchange(backward_, {});
         const Tensor<T, D> gradient = std::exchange(gradient_, {});
         live_ = false;
-        if (gradient) backward(gradient);
+        if (!gradient) return;
+        Profiler* const profiler = detail::policy().profiler;
+        const std::size_t laps = profiler ? profiler->laps() : 0;
+        backward(gradient);
+        if (profiler && profiler->laps() == laps) profiler->lap(name_, Pass::backward);  // else it told its parts
     }
-    bool live() const override { return leaf_ || live_; }
+    bool live() const override { return !name_ || live_; }
 
     const Shape& shape() const { return shape_; }
     Context<D>& context() const { return context_; }
     Tensor<T, D>& gradient() { return gradient_; }
 
  private:
+    const char* name_ = nullptr;  // none: a leaf
     Shape shape_;
     Context<D>& context_;
     Tensor<T, D> gradient_;
     Backward backward_;
-    bool leaf_ = true, live_ = false;
+    bool live_ = false;
 };
 
 /// Where a closure sends a parent's share. It does not own the node: the parents list does.

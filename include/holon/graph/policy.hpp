@@ -1,5 +1,7 @@
-// graph/policy.hpp: what is said for a stretch of code rather than for one op: record or not, keep or redo, check or trust.
+// graph/policy.hpp: what is said for a stretch of code rather than for one op: record or not, keep or redo, check or
+// trust, measure or not.
 #pragma once
+#include <cstddef>
 #include <utility>
 
 namespace holon {
@@ -10,15 +12,37 @@ enum class Recompute {
     batch_norm,  ///< redo batch norm + ReLU (without a residual) from the convolution's result
 };
 
+/// The part of a step that an op's time or work belongs to.
+enum class Pass { forward, backward, to_input, to_filter, step };
+
+/// Told of every op once it has been asked for; `graph/profile.hpp` has the one that measures.
+class Profiler {
+ public:
+    /// What was done since the last call was op `op` of the layer that is running.
+    virtual void lap(const char* op, Pass pass) = 0;
+    /// Calls of `lap` so far.
+    std::size_t laps() const { return laps_; }
+
+ protected:
+    ~Profiler() = default;
+    std::size_t laps_ = 0;
+};
+
 namespace detail {
 struct Policy {
     bool record = true;
     bool check_finite = false;
     Recompute recompute = Recompute::nothing;
+    Profiler* profiler = nullptr;
 };
 inline Policy& policy() {
     thread_local Policy now;
     return now;
+}
+
+/// Tells the profiler, if there is one, what was just done. Off, it costs the look whether there is.
+inline void lap(const char* op, Pass pass) {
+    if (Profiler* const profiler = policy().profiler) profiler->lap(op, pass);
 }
 }  // namespace detail
 

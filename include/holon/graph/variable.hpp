@@ -82,10 +82,11 @@ class Variable {
     /// wants a gradient, or under `NoGrad`, the closure and all that it saved are dropped here.
     template <class Backward, class... Parents>
     static Variable result(const char* name, Tensor<T, D> value, Backward&& backward, const Parents&... parents) {
+        detail::lap(name, Pass::forward);
         if (detail::policy().check_finite) refuse_non_finite(name, value);
         Variable out(std::move(value));
         if (!detail::policy().record || !(parents.requires_grad() || ...)) return out;
-        out.node_ = std::make_shared<Node<T, D>>(out.shape(), out.context(), std::forward<Backward>(backward));
+        out.node_ = std::make_shared<Node<T, D>>(name, out.shape(), out.context(), std::forward<Backward>(backward));
         (out.adopt(parents), ...);
         return out;
     }

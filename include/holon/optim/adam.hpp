@@ -46,6 +46,7 @@ class Adam {
         if (context)
             op::adam(*context, std::span<const op::AdamOperand<A, D>>(operands),
                      {options.beta1, options.beta2, options.epsilon, steps, gradient_scale});
+        detail::lap("adam", Pass::step);
     }
 
     struct Moments {

@@ -41,6 +41,7 @@ class Sgd {
                     {options.momentum, options.nesterov, gradient_scale});
         };
         visit(std::string_view(), net);
+        detail::lap("sgd", Pass::step);
     }
 
     SgdOptions options;

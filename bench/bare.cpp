@@ -1,0 +1,152 @@
+// bare: what a training step costs at least on this processor: its convolutions called as oneDNN offers them, each by
+// itself, warm, images in n h w c and in oneDNN's own blocks; and the other ops' traffic at the bandwidth of a copy.
+// Prints one line of JSON.
+#include <holon/model/whole_image.hpp>
+#include <holon/optim/adam.hpp>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstring>
+#include <iostream>
+#include <map>
+
+#include "convolutions.hpp"
+#include "pipeline/device.hpp"
+#include "pipeline/roof.hpp"
+
+namespace {
+
+using namespace holon;
+using op::Direction;
+namespace cpu = op::cpu;
+
+/// The convolutions of a step, each with how often it is done, and the bytes that all other ops move.
+struct Work {
+    std::map<bench::Query, int> convolutions;
+    double flops = 0, other_bytes = 0;
+};
+
+template <class T> Work work_of(const pipeline::Options& o, int classes) {
+    auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
+    Work work;
+    ledger.choose = [&](std::string_view, Direction direction, const Shape& x, const Conv2dOptions& options, bool) {
+        ++work.convolutions[{direction, x, options, false}];
+        return op::plan::Choice{};
+    };
+    PatchClassifier<T, Plan> net(o.network, classes, 0.0, 1);
+    auto adam = make_adam(net, {});
+    const pipeline::ImageSize size = o.image_size();
+    const std::vector<int> labels(std::size_t(o.batch), 0);
+    ledger.entries.clear();
+    const Variable<T, Plan> x(Tensor<T, Plan>({o.batch, size.rows, size.columns, 3}));
+    cross_entropy(net(x, Mode::train), std::span<const int>(labels)).backward();
+    adam.step(net);
+    for (const auto& e : ledger.entries)
+        if (e.op.starts_with("conv2d"))
+            work.flops += e.flops;
+        else
+            work.other_bytes += e.bytes;
+    ledger.choose = nullptr;
+    return work;
+}
+
+/// Seconds of one call, the median of `runs` after one that does not count.
+template <class T> double time_convolution(const bench::Query& q, cpu::Tag images, int runs) {
+    static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+    static dnnl::stream stream(engine);
+    constexpr auto type = cpu::dnnl_type<T>();
+    const auto& o = q.options;
+    const Shape x = q.image, y = op::conv2d_shape(x, o), f = op::filter_shape(o);
+    cpu::ConvolutionSetup s{q.direction,
+                            {{x.n, x.c, x.h, x.w}, type, images},
+                            {{f.n, f.c, f.h, f.w}, type, cpu::Tag::any},
+                            {{f.n}, dnnl::memory::data_type::f32, cpu::Tag::x},
+                            {{y.n, y.c, y.h, y.w}, type, images},
+                            o.bias && q.direction == Direction::forward,
+                            {o.stride.h, o.stride.w},
+                            {o.dilation.h - 1, o.dilation.w - 1},
+                            {o.padding.top, o.padding.left},
+                            {o.padding.bottom, o.padding.right}};
+    const auto forward = cpu::forward_desc(engine, s, {});
+    const auto memory = [&](const dnnl::memory::desc& desc) {
+        dnnl::memory made(desc, engine);
+        std::memset(made.get_data_handle(), 0x3f, desc.get_size());  // 0.75, in float and in bfloat16
+        return made;
+    };
+    dnnl::primitive primitive;
+    std::unordered_map<int, dnnl::memory> arguments;
+    if (q.direction == Direction::forward) {
+        primitive = dnnl::convolution_forward(forward);
+        arguments = {{DNNL_ARG_SRC, memory(forward.src_desc())},
+                     {DNNL_ARG_WEIGHTS, memory(forward.weights_desc())},
+                     {DNNL_ARG_DST, memory(forward.dst_desc())}};
+        if (s.biased) arguments.emplace(DNNL_ARG_BIAS, memory(forward.bias_desc()));
+    } else if (q.direction == Direction::to_input) {
+        const auto desc = cpu::to_input_desc(engine, s, {}, forward);
+        primitive = dnnl::convolution_backward_data(desc);
+        arguments = {{DNNL_ARG_DIFF_SRC, memory(desc.diff_src_desc())},
+                     {DNNL_ARG_WEIGHTS, memory(desc.weights_desc())},
+                     {DNNL_ARG_DIFF_DST, memory(desc.diff_dst_desc())}};
+    } else {
+        const auto desc = cpu::to_filter_desc(engine, s, {}, forward);
+        primitive = dnnl::convolution_backward_weights(desc);
+        arguments = {{DNNL_ARG_SRC, memory(desc.src_desc())},
+                     {DNNL_ARG_DIFF_WEIGHTS, memory(desc.diff_weights_desc())},
+                     {DNNL_ARG_DIFF_DST, memory(desc.diff_dst_desc())}};
+    }
+    std::vector<double> seconds;
+    for (int i = 0; i <= runs; ++i) {
+        const auto begin = std::chrono::steady_clock::now();
+        primitive.execute(stream, arguments);
+        stream.wait();
+        const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        if (i > 0) seconds.push_back(took);
+    }
+    std::nth_element(seconds.begin(), seconds.begin() + runs / 2, seconds.end());
+    return seconds[std::size_t(runs / 2)];
+}
+
+template <class T> int measure(const pipeline::Options& o, int classes, int runs) {
+    cpu::expects_processor<T>();
+    const Work work = work_of<T>(o, classes);
+    double nhwc = 0, blocked = 0;
+    for (const auto& [query, count] : work.convolutions) {
+        nhwc += count * time_convolution<T>(query, cpu::Tag::nhwc, runs);
+        blocked += count * time_convolution<T>(query, cpu::Tag::any, runs);
+    }
+    const double least = std::min(nhwc, blocked), bandwidth = pipeline::measure_roof<T, Cpu>().bandwidth;
+    std::cout << "{\"library\": \"oneDNN " << cpu::dnnl_version_text() << "\", \"network\": \"" << o.network
+              << "\", \"size\": \"" << o.size << "\", \"batch\": " << o.batch << ", \"precision\": \"" << o.precision
+              << "\", \"convolutions\": " << work.convolutions.size() << ", \"nhwc_seconds\": " << nhwc
+              << ", \"blocked_seconds\": " << blocked << ", \"flops_per_second\": " << work.flops / least
+              << ", \"other_bytes\": " << work.other_bytes << ", \"copy_bytes_per_second\": " << bandwidth
+              << ", \"least_step_seconds\": " << least + work.other_bytes / bandwidth << "}" << std::endl;
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Times a training step's convolutions as oneDNN offers them, and says what a step takes at least."};
+    pipeline::Options o;
+    o.batch = 32;
+    o.size = "224x224";
+    int classes = 1000, runs = 3;
+    app.add_option("--network", o.network, "resnet50 | resnet50-keras | resnet14 | vgg16")->capture_default_str();
+    app.add_option("--size", o.size, "rows x columns")->capture_default_str();
+    app.add_option("--batch", o.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
+    app.add_option("--classes", classes, "of the patch classifier")->check(CLI::Range(1, 65536))->capture_default_str();
+    app.add_option("--precision", o.precision, "fp32 | bf16")
+        ->check(CLI::IsMember({"fp32", "bf16"}))
+        ->capture_default_str();
+    app.add_option("--runs", runs, "calls timed of each convolution")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    CLI11_PARSE(app, argc, argv);
+    try {
+        return o.precision == "bf16" ? measure<bfloat16>(o, classes, runs) : measure<float>(o, classes, runs);
+    } catch (const std::exception& error) {
+        std::cerr << "error: " << error.what() << '\n';
+        return 2;
+    }
+}
