@@ -2,11 +2,13 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <holon/core/scope.hpp>
+#include <holon/graph/policy.hpp>
 #include <holon/op/op.hpp>
 
 namespace holon {
@@ -90,6 +92,7 @@ class Node final : public NodeBase {
         if (gradient) backward(gradient);
     }
     bool live() const override { return leaf_ || live_; }
+    bool is_leaf() const { return leaf_; }
 
     const Shape& shape() const { return shape_; }
     Context<D>& context() const { return context_; }
@@ -117,6 +120,11 @@ class Edge {
     Tensor<T, D>& open(Gradient& mode) const {
         Tensor<T, D>& g = node_->gradient();
         mode = g ? Gradient::add : Gradient::assign;
+        // A leaf keeps its gradient until the optimizer has stepped. Where the step's peak is at the end of backward,
+        // gradients between the activations would cut up the room that these need; where it is at the beginning, before
+        // there are gradients, a place of their own would be idle then.
+        std::optional<Lasting> lasting;
+        if (node_->is_leaf() && redoes(Recompute::expansion)) lasting.emplace();
         if (!g)
             g = Tensor<T, D>(node_->shape(), node_->context());
         else if (!g.unique())

@@ -34,6 +34,7 @@ class Adam {
             context = &p.value().context();
             auto [place, fresh] = moments.try_emplace(name);
             if (fresh) {
+                const Lasting lasting;
                 place->second.first = zeros<A, D>(p.shape(), *context);
                 place->second.second = zeros<A, D>(p.shape(), *context);
             }
