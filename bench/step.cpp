@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "pipeline/device.hpp"
+#include "pipeline/recompute.hpp"
 
 namespace {
 
@@ -29,8 +30,7 @@ template <class D> void wait([[maybe_unused]] Context<D>& context) {
 template <class T, class D, class Net> std::vector<double> time_steps(Net& net, const Choices& choices, int classes) {
     auto& context = default_context<D>();
     const pipeline::ImageSize size = choices.common.image_size();
-    const Recomputing recomputing(choices.common.recompute == "batch_norm" ? Recompute::batch_norm
-                                                                           : Recompute::nothing);
+    const Recomputing recomputing(pipeline::parse_recompute(choices.common.recompute));
     if (!choices.freeze.empty()) freeze(net, choices.freeze, Statistics::fixed);
     auto adam = make_adam(net, {.rate = 1e-4});
     Random random(1);
@@ -101,8 +101,8 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--device", c.common.device, "cpu | gpu | gpu:N | auto")->capture_default_str();
     app.add_option("--memory", c.common.memory, "stay within what a device of this size has, like 8GiB");
-    app.add_option("--recompute", c.common.recompute, "nothing | batch_norm")
-        ->check(CLI::IsMember({"nothing", "batch_norm"}))
+    app.add_option("--recompute", c.common.recompute, "nothing | batch_norm | expansion | block")
+        ->check(CLI::IsMember({"nothing", "batch_norm", "expansion", "block"}))
         ->capture_default_str();
     app.add_option("--freeze", c.freeze, "dotted name of the part to freeze");
     app.add_option("--steps", c.steps, "steps timed")->check(CLI::Range(1, 100000))->capture_default_str();

@@ -104,6 +104,11 @@ struct Verdict {
     std::string line;     ///< for a person
 };
 
+/// What --bn-mode says that batch norms of frozen layers do.
+inline Statistics frozen_statistics(const Options& options) {
+    return options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
+}
+
 /// Everything that differs between the trainers.
 struct Task {
     const SampleSet* train = nullptr;
@@ -111,6 +116,7 @@ struct Task {
     std::string columns;   ///< names of the validation columns in the log
     Metadata metadata;     ///< what a checkpoint has to tell besides weights
     InputForm form;
+    Recompute recompute = Recompute::nothing;
 };
 
 namespace detail {
@@ -173,8 +179,8 @@ int run_training(Net& net, const Task& task, const Options& options,
     using D = typename Net::device;
     const SampleSet& set = *task.train;
     const std::string last_path = options.out + "/last.safetensors", best_path = options.out + "/best.safetensors";
-    const Statistics frozen = options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
-    const Recomputing recomputing(options.recompute == "batch_norm" ? Recompute::batch_norm : Recompute::nothing);
+    const Statistics frozen = frozen_statistics(options);
+    const Recomputing recomputing(task.recompute);
 
     Loader<Sample> loader(
         set.size(),
@@ -244,6 +250,7 @@ int run_training(Net& net, const Task& task, const Options& options,
         const Stage& now = task.stages[stage];
         enter_stage(net, now, frozen);
         if (epoch_in_stage == 0 && batch == 0) adam = make_adam(net, {});
+        adam.prepare(net);
         adam.options.rate = now.rate;
         adam.options.decay.l2 = now.l2;
         std::cout << "stage " << now.name << ": " << now.epochs << " epochs, rate " << now.rate << ", l2 " << now.l2
@@ -293,6 +300,7 @@ int run_training(Net& net, const Task& task, const Options& options,
             }
             const double seconds = progress.seconds();
             const Verdict verdict = validate(net);
+            forget_forms(net);  // filters as evaluation kept them: the next step has other uses for the memory
             if (Interrupt::received()) {  // the verdict is half: judge again after resuming
                 save(last_path, net, adam, metadata());
                 std::cerr << "interrupted: saved " << last_path << " before the validation of epoch " << epoch + 1 << '\n';
