@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "pipeline/device.hpp"
+#include "pipeline/recompute.hpp"
 #include "pipeline/roof.hpp"
 
 namespace {
@@ -89,8 +90,7 @@ template <class T, class D> void print_profiled(auto& step, const Choices& choic
 }
 
 template <class T, class D> int bench(const Choices& choices) {
-    const Recomputing recomputing(choices.common.recompute == "batch_norm" ? Recompute::batch_norm
-                                                                           : Recompute::nothing);
+    const Recomputing recomputing(pipeline::parse_recompute(choices.common.recompute));
     auto& context = default_context<D>();
     return with_stepper<T, D>(choices, [&](auto& step) {
         for (int i = 0; i < choices.warm_up; ++i) step();
@@ -143,8 +143,8 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--device", c.common.device, "cpu | gpu | gpu:N | auto")->capture_default_str();
     app.add_option("--memory", c.common.memory, "stay within what a device of this size has, like 8GiB");
-    app.add_option("--recompute", c.common.recompute, "nothing | batch_norm")
-        ->check(CLI::IsMember({"nothing", "batch_norm"}))
+    app.add_option("--recompute", c.common.recompute, "nothing | batch_norm | expansion | block")
+        ->check(CLI::IsMember({"nothing", "batch_norm", "expansion", "block"}))
         ->capture_default_str();
     app.add_option("--freeze", c.frozen, "dotted names of what to freeze, separated by commas")->delimiter(',');
     app.add_flag("--profile", c.common.profile,

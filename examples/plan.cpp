@@ -1,5 +1,6 @@
 // plan: does training this network at this image size fit this card, how, and how fast could it be at best?
 #include <holon/model/step_plan.hpp>
+#include <holon/model/whole_image.hpp>
 #include <holon/version.hpp>
 #ifdef HOLON_CUDNN
 #include <holon/op/gpu/convolution.hpp>
@@ -43,8 +44,10 @@ std::string ask_cudnn([[maybe_unused]] const Card& card, [[maybe_unused]] const 
                                     o.padding.top, o.padding.bottom, o.padding.left, o.padding.right, ' ', o.dilation));
         if (fresh) {
             const auto plan = gpu::plan_convolution(
-                {nullptr, device.get(), name}, {direction, gpu::cudnn_type(type), x, o, add, numerics}, budget);
-            place->second = {plan.engine, std::size_t(plan.workspace)};
+                {nullptr, device.get(), name},
+                {direction, gpu::cudnn_type(type), x, o, add && direction == op::Direction::to_input, numerics},
+                budget);
+            place->second = {plan.engine, std::size_t(plan.workspace), {}, 0};
         }
         return place->second;
     };
@@ -87,23 +90,24 @@ template <Element T> int plan(const Options& options) {
               << ", less 0.6 GiB for driver and context " << in_gib(ours) << "\n"
               << source << '\n';
 
-    const std::pair<Recompute, const char*> policies[] = {{Recompute::nothing, "nothing"},
-                                                          {Recompute::batch_norm, "batch_norm"}};
-    const char* chosen = nullptr;
+    const auto make = [&] { return to_whole_image(PatchClassifier<T, Plan>(options.network, 1, 0.0, 1), top, 2, 1); };
+    std::string_view chosen;
     StepPlan kept;
-    double missing = 0;
-    for (const auto& [policy, name] : policies) {
-        StepPlan step = plan_step<T>(options.network, top, image, policy);
+    double missing = 0, least_flops = 0;
+    for (const auto& [policy, name] : recompute_policies) {
+        StepPlan step = plan_step(make, image, {.recompute = policy});
         const double over = double(step.peak) - ours;
+        if (policy == Recompute::nothing) least_flops = step.flops();
         std::printf(
-            "--recompute %-10s  peak %s: weights %s, gradients %s, moments %s, activations %s, workspace %s: %s\n",
-            name, in_gib(double(step.peak)).c_str(), in_gib(double(step.weights)).c_str(),
+            "--recompute %-10s  peak %s: weights %s, gradients %s, moments %s, activations %s, workspace %s; "
+            "%+.1f %% FLOP: %s\n",
+            std::string(name).c_str(), in_gib(double(step.peak)).c_str(), in_gib(double(step.weights)).c_str(),
             in_gib(double(step.gradients)).c_str(), in_gib(double(step.moments)).c_str(),
             in_gib(double(step.activations)).c_str(), in_gib(double(step.workspace)).c_str(),
-            over <= 0 ? "fits" : (in_gib(over) + " missing").c_str());
+            100 * (step.flops() / least_flops - 1), over <= 0 ? "fits" : (in_gib(over) + " missing").c_str());
         missing = over;
-        if (!chosen) kept = std::move(step);
-        if (over <= 0 && !chosen) chosen = name;
+        if (chosen.empty()) kept = std::move(step);
+        if (over <= 0 && chosen.empty()) chosen = name;
     }
     if (options.layers) print_layers(kept, card, rate);
     double floor = 0, arithmetic = 0, flops = 0, bytes = 0;
@@ -115,7 +119,7 @@ template <Element T> int plan(const Options& options) {
     std::printf(
         "a step is %.2f TFLOP and %.1f GB; at best %.2f ms, %.4g images/s (%.0f %% of it bound by arithmetic)\n",
         flops / 1e12, bytes / 1e9, floor * 1e3, double(image.n) / floor, 100 * arithmetic / floor);
-    if (!chosen) {
+    if (chosen.empty()) {
         std::cout << "does not fit: " << in_gib(missing)
                   << " are missing; bf16, a smaller --batch or a smaller --size needs less\n";
         return 1;

@@ -72,6 +72,13 @@ int train(const Options& options) {
                             options.weights.empty());
     task.metadata = run_metadata(options, "patch", start.network, train_set);
     task.metadata["holon.classes"] = classes.list();
+    task.recompute = choose_recompute<T, D>(
+        options, PlannedRun{[&] {
+                                return PatchClassifier<T, Plan>(start.network, int(classes.findings.size()),
+                                                                options.dropout, options.seed);
+                            },
+                            Shape{options.batch, options.patch, options.patch, 3}, task.stages,
+                            frozen_statistics(options), options.accumulate});
     print_header(std::cout, options, task, start);
     const int code = run_training<PatchClassifier<T, D>>(net, task, options, [&](PatchClassifier<T, D>& now) {
         const Confusion confusion = confusion_of(now, validation_set, classes, task.form, options, "validating");

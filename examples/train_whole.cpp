@@ -45,6 +45,13 @@ int train(const Options& options) {
     task.stages = stages_of(options, whole_image_stages(), options.weights.empty());
     task.metadata = run_metadata(options, "whole", start.network, train_set);
     task.metadata["holon.top"] = format_top(top);
+    task.recompute = choose_recompute<T, D>(
+        options, PlannedRun{[&] {
+                                return to_whole_image(PatchClassifier<T, Plan>(start.network, 1, 0.0, options.seed),
+                                                      top, 2, options.seed);
+                            },
+                            Shape{options.batch, size.rows, size.columns, 3}, task.stages, frozen_statistics(options),
+                            options.accumulate});
     print_header(std::cout, options, task, start);
     return run_training<WholeImage<T, D>>(net, task, options, [&](WholeImage<T, D>& now) {
         const auto shares = predict(now, validation_set, task.form, options.batch, options.workers);

@@ -11,6 +11,7 @@
 #include <iostream>
 
 #include "pipeline/options.hpp"
+#include "pipeline/recompute.hpp"
 #include "pipeline/train.hpp"
 
 namespace holon::pipeline {
@@ -130,11 +131,11 @@ inline void print_header(std::ostream& out, const Options& options, const Task& 
         << " images of " << task.train->rows << 'x' << task.train->columns << " a step, " << task.train->size()
         << " a pass\n"
         << "input " << task.form.name << ": mean " << task.form.mean[0] << ' ' << task.form.mean[1] << ' '
-        << task.form.mean[2] << ", scale " << task.form.scale[0] << ' ' << task.form.scale[1] << ' ' << task.form.scale[2]
-        << '\n'
+        << task.form.mean[2] << ", scale " << task.form.scale[0] << ' ' << task.form.scale[1] << ' '
+        << task.form.scale[2] << '\n'
         << "Adam, coupled l2 on new kernels; batch norm of frozen layers: "
         << (options.bn_mode == "legacy" ? "follows the batch (legacy)" : "fixed (frozen)") << "; recompute "
-        << options.recompute << "; class weights " << (options.balance ? "balanced in each batch" : "1")
+        << recompute_name(task.recompute) << "; class weights " << (options.balance ? "balanced in each batch" : "1")
         << "; augmentation " << (options.augment ? "on" : "off") << "; seed " << options.seed << "; deterministic\n";
 }
 

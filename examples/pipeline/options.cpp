@@ -132,8 +132,11 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
                        "what batch norms of frozen layers do: legacy = follow the batch (as the paper's program), frozen")
             ->check(CLI::IsMember({"legacy", "frozen"}))
             ->capture_default_str();
-        app.add_option("--recompute", o.recompute, "nothing | batch_norm: what backward does again instead of keeping")
-            ->check(CLI::IsMember({"nothing", "batch_norm"}))
+        app.add_option(
+               "--recompute", o.recompute,
+               "nothing | batch_norm | expansion | block: what backward does again instead of keeping, each leaner and "
+               "slower than the one before, all with the same results; auto: the first that fits --memory")
+            ->check(CLI::IsMember({"nothing", "batch_norm", "expansion", "block", "auto"}))
             ->capture_default_str();
         app.add_option("--clip", o.clip, "largest norm of the gradient; 0 = any")
             ->check(at_least_0)

@@ -106,6 +106,11 @@ struct Verdict {
     std::string line;     ///< for a person
 };
 
+/// What --bn-mode says that batch norms of frozen layers do.
+inline Statistics frozen_statistics(const Options& options) {
+    return options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
+}
+
 /// Everything that differs between the trainers.
 struct Task {
     const SampleSet* train = nullptr;
@@ -115,6 +120,7 @@ struct Task {
     InputForm form;
     /// One step of the same network on `Plan`, frozen where `stage` freezes it, for the profile's work.
     std::function<void(const Stage& stage, const Shape& images)> planned_step;
+    Recompute recompute = Recompute::nothing;
 };
 
 namespace detail {
@@ -165,11 +171,6 @@ template <class Net, class Optimizer> void take_step(Net& net, Optimizer& optimi
     optimizer.step(net, clip > 0 && real > clip ? *unscale * clip / real : *unscale);
 }
 
-/// What --bn-mode says.
-inline Statistics frozen_statistics(const Options& options) {
-    return options.bn_mode == "legacy" ? Statistics::follow : Statistics::fixed;
-}
-
 /// One step of `net`, which lives on `Plan`, in `stage`.
 template <class Net> void plan_stage_step(Net net, const Stage& stage, Statistics frozen, const Shape& images) {
     using T = typename Net::element;
@@ -206,7 +207,7 @@ int run_training(Net& net, const Task& task, const Options& options,
     const SampleSet& set = *task.train;
     const std::string last_path = options.out + "/last.safetensors", best_path = options.out + "/best.safetensors";
     const Statistics frozen = frozen_statistics(options);
-    const Recomputing recomputing(options.recompute == "batch_norm" ? Recompute::batch_norm : Recompute::nothing);
+    const Recomputing recomputing(task.recompute);
 
     Loader<Sample> loader(
         set.size(),
@@ -276,6 +277,7 @@ int run_training(Net& net, const Task& task, const Options& options,
         const Stage& now = task.stages[stage];
         enter_stage(net, now, frozen);
         if (epoch_in_stage == 0 && batch == 0) adam = make_adam(net, {});
+        adam.prepare(net);
         adam.options.rate = now.rate;
         adam.options.decay.l2 = now.l2;
         std::cout << "stage " << now.name << ": " << now.epochs << " epochs, rate " << now.rate << ", l2 " << now.l2
@@ -334,6 +336,7 @@ int run_training(Net& net, const Task& task, const Options& options,
             if (profile) print_stage_profile(*profile, task, now, {options.batch, set.rows, set.columns, 3});
             profile.reset();
             const Verdict verdict = validate(net);
+            forget_forms(net);  // filters as evaluation kept them: the next step has other uses for the memory
             if (Interrupt::received()) {  // the verdict is half: judge again after resuming
                 save(last_path, net, adam, metadata());
                 std::cerr << "interrupted: saved " << last_path << " before the validation of epoch " << epoch + 1 << '\n';

@@ -133,11 +133,14 @@ TEMPLATE_TEST_CASE("two steps of training agree with those in double, tensor by 
     CHECK(apart(given.after.at("scores"), exact.after.at("scores")) <= bound.scores);
 }
 
-TEMPLATE_TEST_CASE("recomputing batch norm gives the same bits as keeping it", "[op]", HOLON_NARROW_ELEMENTS) {
+TEMPLATE_TEST_CASE("recomputing gives the same bits as keeping", "[op]", HOLON_NARROW_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
-    const Trained &kept = trained<T, D>(), redone = train<T, D>(Recompute::batch_norm);
-    CHECK(redone.losses == kept.losses);
-    CHECK(redone.gradients == kept.gradients);
-    CHECK(redone.after == kept.after);
+    const Trained& kept = trained<T, D>();
+    for (const Recompute policy : {Recompute::batch_norm, Recompute::expansion, Recompute::block}) {
+        const Trained redone = train<T, D>(policy);
+        CHECK(redone.losses == kept.losses);
+        CHECK(redone.gradients == kept.gradients);
+        CHECK(redone.after == kept.after);
+    }
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 
 #include <holon/core/blocks.hpp>
 #include <holon/core/error.hpp>
@@ -33,7 +34,7 @@ namespace holon {
 /// arena's high-water mark in the process. Not safe for several threads: its owner locks.
 class Arena {
  public:
-    explicit Arena(std::size_t reserve) : blocks_(reserve) {
+    Arena(std::size_t reserve, int) : blocks_(reserve) {
         for (; reserve >= (std::size_t(1) << 26); reserve /= 2) {
             void* at =
                 mmap(nullptr, reserve, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -56,6 +57,11 @@ class Arena {
 
     std::size_t top() const { return blocks_.top(); }
     std::size_t top_after(std::size_t bytes) const { return blocks_.top_after(bytes); }
+    bool holds(const void* block) const {
+        const std::less<const char*> before;
+        const char* const at = static_cast<const char*>(block);
+        return !before(at, base_) && before(at, base_ + capacity_);
+    }
 
     /// Null when the reserved address space is used up.
     void* take(std::size_t bytes) {
@@ -93,22 +99,25 @@ class Arena {
 /// `Blocks` over nothing: addresses that must not be touched. What a network would take is counted, not taken.
 class ImaginedArena {
  public:
-    /// Address space costs nothing here: whatever is asked of it, there is more.
-    explicit ImaginedArena(std::size_t) : blocks_(std::size_t(1) << 59) {}
+    /// Address space costs nothing here: whatever is asked of it, there is more. `number` (0 or 1) tells the arenas of
+    /// one owner apart.
+    ImaginedArena(std::size_t, int number)
+        : blocks_(capacity), base_((std::uintptr_t(1) << 60) + std::uintptr_t(number) * capacity) {}
 
     std::size_t top() const { return blocks_.top(); }
     std::size_t top_after(std::size_t bytes) const { return blocks_.top_after(bytes); }
+    bool holds(const void* block) const { return reinterpret_cast<std::uintptr_t>(block) - base_ < capacity; }
     void* take(std::size_t bytes) {
         const std::size_t at = blocks_.take(bytes);
-        return at == Blocks::nowhere ? nullptr : reinterpret_cast<void*>(base + at);
+        return at == Blocks::nowhere ? nullptr : reinterpret_cast<void*>(base_ + at);
     }
-    void give(void* block) { blocks_.give(std::size_t(reinterpret_cast<std::uintptr_t>(block) - base)); }
+    void give(void* block) { blocks_.give(std::size_t(reinterpret_cast<std::uintptr_t>(block) - base_)); }
     void trim() { blocks_.cut(); }
 
  private:
-    // Beyond what user space has, so that touching it faults; never null.
-    static constexpr std::uintptr_t base = std::uintptr_t(1) << 60;
+    static constexpr std::size_t capacity = std::size_t(1) << 59;
     Blocks blocks_;
+    std::uintptr_t base_;  // beyond what user space has, so that touching it faults; never null
 };
 
 }  // namespace holon

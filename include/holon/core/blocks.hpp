@@ -10,7 +10,8 @@
 
 namespace holon {
 
-/// Best fit, lowest address first, neighbours merged; the span grows from the bottom. Not safe for several threads.
+/// Best fit, lowest address first, the stretch at the end last, neighbours merged; the span grows from the bottom. Not
+/// safe for several threads.
 class Blocks {
  public:
     /// Blocks start on cache lines and vector registers.
@@ -37,7 +38,11 @@ class Blocks {
     std::size_t take(std::size_t bytes) {
         bytes = rounded(bytes);
         std::size_t at;
-        if (auto fit = by_size_.lower_bound({bytes, 0}); fit != by_size_.end()) {
+        auto fit = by_size_.lower_bound({bytes, 0});
+        // The stretch at the end is the last resort, as when it was not there yet: so each step of a training loop
+        // finds the same places as the first one, and the first one's top is enough.
+        if (fit != by_size_.end() && fit->first + fit->second == top_ && std::next(fit) != by_size_.end()) ++fit;
+        if (fit != by_size_.end()) {
             at = fit->second;
             const std::size_t rest = fit->first - bytes;
             forget(at, fit->first);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <mutex>
+#include <utility>
 
 #include <holon/core/arena.hpp>
 #include <holon/core/error.hpp>
@@ -36,18 +37,37 @@ namespace detail {
 }
 }  // namespace detail
 
-/// The allocator of a device context over two arenas, for any number of threads.
+/// While it lives, what this thread allocates is what steps have in common (weights, gradients, moments): it is put
+/// apart, so that it leaves no gaps between the activations of the next step.
+class Lasting {
+ public:
+    Lasting() : before_(std::exchange(flag(), true)) {}
+    ~Lasting() { flag() = before_; }
+    Lasting(const Lasting&) = delete;
+    Lasting& operator=(const Lasting&) = delete;
+    static bool now() { return flag(); }
+
+ private:
+    static bool& flag() {
+        thread_local bool on = false;
+        return on;
+    }
+    bool before_;
+};
+
+/// The allocator of a device context over two arenas, for any number of threads: what lasts, small blocks with it, and
+/// what comes and goes within a step.
 template <class Space> class ArenaMemory {
  public:
-    ArenaMemory() : small_(std::size_t(1) << 36), large_(reserve()) {}
+    ArenaMemory() : lasting_(std::size_t(1) << 36, 0), passing_(reserve(), 1) {}
 
     /// At least `bytes` bytes, aligned to 64. Throws `OutOfMemory` past the limit or when the system has no more.
     void* allocate(std::size_t bytes) {
         const std::lock_guard lock(mutex_);
         const std::size_t rounded = Blocks::rounded(bytes);
-        Space& arena = rounded < threshold ? small_ : large_;
-        Space& other = rounded < threshold ? large_ : small_;
-        const std::size_t after = arena.top_after(rounded) + other.top();
+        const bool lasts = rounded < threshold || Lasting::now();
+        Space& arena = lasts ? lasting_ : passing_;
+        const std::size_t after = arena.top_after(rounded) + (lasts ? passing_ : lasting_).top();
         void* block = after > limit_ ? nullptr : arena.take(rounded);
         if (!block) detail::refuse_memory(bytes, use_, limit_);
         use_.current += rounded;
@@ -61,7 +81,7 @@ template <class Space> class ArenaMemory {
     void release(void* block, std::size_t bytes) noexcept {
         const std::lock_guard lock(mutex_);
         const std::size_t rounded = Blocks::rounded(bytes);
-        (rounded < threshold ? small_ : large_).give(block);
+        (lasting_.holds(block) ? lasting_ : passing_).give(block);
         use_.current -= rounded;
     }
 
@@ -87,9 +107,9 @@ template <class Space> class ArenaMemory {
     /// Gives pages that hold nothing back to the system.
     void trim() {
         const std::lock_guard lock(mutex_);
-        small_.trim();
-        large_.trim();
-        use_.reserved = small_.top() + large_.top();
+        lasting_.trim();
+        passing_.trim();
+        use_.reserved = lasting_.top() + passing_.top();
     }
 
  private:
@@ -102,7 +122,7 @@ template <class Space> class ArenaMemory {
         return std::max<std::size_t>(std::size_t(1) << 36, 2 * std::size_t(info.totalram) * info.mem_unit);
     }
     mutable std::mutex mutex_;
-    Space small_, large_;
+    Space lasting_, passing_;
     MemoryUse use_;
     std::size_t limit_ = no_limit;
 };

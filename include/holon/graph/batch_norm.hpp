@@ -55,7 +55,8 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residua
     const auto to_weight = weight.edge(), to_bias = bias.edge();
     // Without a residual the ReLU's mask is the sign of the normalised x: y need not be kept for it.
     const Tensor<T, D> mask = relu && residual ? y : Tensor<T, D>();
-    auto backward = [=, &context, seen = x.saved()](const Tensor<T, D>& dy) {
+    auto backward = [=, &context, saved = x.saved()](const Tensor<T, D>& dy) {
+        const Tensor<T, D> seen = saved.get();  // before the gradients are there: making it again takes room of its own
         op::BatchNormGradients<T, D> wanted;
         if (to_x) wanted.x = &to_x.open(wanted.to_x);
         if (to_weight) wanted.weight = &to_weight.open(wanted.to_weight);
@@ -64,12 +65,12 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residua
             to_residual.take(dy);
         else if (to_residual)
             wanted.residual = &to_residual.open(wanted.to_residual);
-        op::batch_norm_backward(context, seen.get(), mask ? &mask : nullptr, dy, normal, relu, batch, wanted);
+        op::batch_norm_backward(context, seen, mask ? &mask : nullptr, dy, normal, relu, batch, wanted);
     };
     if (residual) return Variable<T, D>::result("batch_norm", y, std::move(backward), x, *residual, weight, bias);
     return Variable<T, D>::result("batch_norm", y, std::move(backward), x, weight, bias)
-        .remade_by([&context, normal, relu, seen = x.value()] {
-            return op::batch_norm(context, seen, static_cast<const Tensor<T, D>*>(nullptr), normal, relu);
+        .remade_by(Recompute::batch_norm, Remaking::cheap, [&context, normal, relu, source = x.source()] {
+            return op::batch_norm(context, source.get(), static_cast<const Tensor<T, D>*>(nullptr), normal, relu);
         });
 }
 

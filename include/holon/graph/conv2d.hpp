@@ -5,10 +5,12 @@
 namespace holon {
 
 /// Cross-correlation (what this field calls convolution) of x (n, h, w, in) with filter (out, r, s, in) and an optional
-/// bias (1, 1, 1, out); the result's shape is `op::conv2d_shape`.
+/// bias (1, 1, 1, out); the result's shape is `op::conv2d_shape`. From the policy `redone` on the result is made again
+/// for whoever needs it in backward; without one it is kept.
 template <Element T, Device D>
 Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>& filter,
-                      const Variable<Accumulate<T>, D>& bias, const Conv2dOptions& options) {
+                      const Variable<Accumulate<T>, D>& bias, const Conv2dOptions& options,
+                      std::optional<Recompute> redone = {}) {
     using A = Accumulate<T>;
     Context<D>& context = x.context();
     const Tensor<A, D>* shift = options.bias ? &bias.value() : nullptr;
@@ -27,7 +29,17 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>&
         });
         if (to_x) detail::lap("conv2d", Pass::to_input);
     };
-    return Variable<T, D>::result("conv2d", std::move(y), std::move(backward), x, filter, bias);
+    // A backend may keep its own form of a filter that it sees twice between writes: worth it for a frozen one, while
+    // that of a learning one is soon stale. The second time it is shown the same numbers under another storage.
+    const Tensor<A, D> again = filter.requires_grad()
+                                   ? Tensor<A, D>::over(const_cast<A*>(filter.value().data()), filter.shape(),
+                                                        filter.value().storage(), filter.context())
+                                   : filter.value();
+    return Variable<T, D>::result("conv2d", std::move(y), std::move(backward), x, filter, bias)
+        .remade_by(redone, Remaking::dear,
+                   [&context, source = x.source(), again, biased = options.bias, shift_values = bias.value(), options] {
+                       return op::conv2d(context, source.get(), again, biased ? &shift_values : nullptr, options);
+                   });
 }
 
 }  // namespace holon

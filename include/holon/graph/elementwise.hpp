@@ -4,17 +4,26 @@
 
 namespace holon {
 
-/// y = max(x, 0); dx = dy where y > 0.
+/// y = max(x, 0); dx = dy where y > 0. Where x is let go of, y is too, and made again from it.
 template <Element T, Device D>
 Variable<T, D> relu(const Variable<T, D>& x) {
     Context<D>& context = x.context();
     const Tensor<T, D> y = op::relu(context, x.value());
+    std::shared_ptr<Redone<T, D>> redone;
+    if (x.let_go()) {
+        redone = std::make_shared<Redone<T, D>>(
+            [&context, source = x.source()] { return op::relu(context, source.get()); }, Remaking::dear);
+        redone->want();
+    }
     return Variable<T, D>::result(
-        "relu", y,
-        [y, &context, to_x = x.edge()](const Tensor<T, D>& dy) {
-            to_x.give([&](Tensor<T, D>& g, Gradient mode) { op::relu_backward(context, y, dy, g, mode); });
-        },
-        x);
+               "relu", y,
+               [mask = redone ? Saved<T, D>(redone) : Saved<T, D>(y), &context,
+                to_x = x.edge()](const Tensor<T, D>& dy) {
+                   const Tensor<T, D> seen = mask.get();
+                   to_x.give([&](Tensor<T, D>& g, Gradient mode) { op::relu_backward(context, seen, dy, g, mode); });
+               },
+               x)
+        .remade_by(redone);
 }
 
 /// y = a + b, of equal shapes; both get dy.

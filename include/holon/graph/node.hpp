@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,6 +97,7 @@ class Node final : public NodeBase {
         if (profiler && profiler->laps() == laps) profiler->lap(name_, Pass::backward);  // else it told its parts
     }
     bool live() const override { return !name_ || live_; }
+    bool is_leaf() const { return !name_; }
 
     const Shape& shape() const { return shape_; }
     Context<D>& context() const { return context_; }
@@ -124,6 +126,11 @@ class Edge {
     Tensor<T, D>& open(Gradient& mode) const {
         Tensor<T, D>& g = node_->gradient();
         mode = g ? Gradient::add : Gradient::assign;
+        // A leaf keeps its gradient until the optimizer has stepped. Where the step's peak is at the end of backward,
+        // gradients between the activations would cut up the room that these need; where it is at the beginning, before
+        // there are gradients, a place of their own would be idle then.
+        std::optional<Lasting> lasting;
+        if (node_->is_leaf() && redoes(Recompute::expansion)) lasting.emplace();
         if (!g)
             g = Tensor<T, D>(node_->shape(), node_->context());
         else if (!g.unique())

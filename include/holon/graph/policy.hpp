@@ -1,15 +1,21 @@
 // graph/policy.hpp: what is said for a stretch of code rather than for one op: record or not, keep or redo, check or
 // trust, measure or not.
 #pragma once
+#include <array>
 #include <cstddef>
+#include <string_view>
 #include <utility>
 
 namespace holon {
 
-/// What backward gets back by doing it again instead of keeping it. Results are the same bits either way.
+/// What backward gets back by doing it again instead of keeping it: each policy redoes what the ones before it redo,
+/// and more. Results are the same bits under all of them, since what is redone has the same operands.
 enum class Recompute {
     nothing,     ///< keep every tensor that a gradient needs
     batch_norm,  ///< redo batch norm + ReLU (without a residual) from the convolution's result
+    expansion,   ///< redo the last 1x1 convolution of each bottleneck as well
+    block,  ///< keep what goes from block to block (a bottleneck; a stem or row of convolutions and its pool), redo the
+            ///< rest
 };
 
 /// The part of a step that an op's time or work belongs to.
@@ -27,6 +33,12 @@ class Profiler {
     ~Profiler() = default;
     std::size_t laps_ = 0;
 };
+/// The cheapest first, by the name that command lines take.
+inline constexpr std::array<std::pair<Recompute, std::string_view>, 4> recompute_policies{
+    {{Recompute::nothing, "nothing"},
+     {Recompute::batch_norm, "batch_norm"},
+     {Recompute::expansion, "expansion"},
+     {Recompute::block, "block"}}};
 
 namespace detail {
 struct Policy {
@@ -45,6 +57,9 @@ inline void lap(const char* op, Pass pass) {
     if (Profiler* const profiler = policy().profiler) profiler->lap(op, pass);
 }
 }  // namespace detail
+
+/// True if results that are redone under `level` are redone under the policy in force.
+inline bool redoes(Recompute level) { return detail::policy().recompute >= level; }
 
 /// While it lives, nothing on this thread is recorded: results have no history and keep nothing.
 class NoGrad {

@@ -2,6 +2,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include <holon/graph/node.hpp>
@@ -10,21 +11,48 @@
 
 namespace holon {
 
+/// How dear it is to make a tensor again.
+enum class Remaking {
+    cheap,  ///< one pass: done at each use, and the result let go of
+    dear,   ///< a convolution: done once, and kept until the last closure that needs it has run
+};
+
+/// A tensor that was let go of, and how to make it again.
+template <class T, Device D> class Redone {
+ public:
+    using Make = std::function<Tensor<T, D>()>;
+
+    Redone(Make make, Remaking cost) : make_(std::move(make)), cost_(cost) {}
+
+    Tensor<T, D> get() {
+        if (made_) return made_;
+        Tensor<T, D> made = make_();
+        if (wanted_ && cost_ == Remaking::dear) made_ = made;
+        return made;
+    }
+    /// A closure will ask for it. What is only the source of others is made for the moment, whatever it costs.
+    void want() { wanted_ = true; }
+
+ private:
+    Make make_;
+    Remaking cost_;
+    bool wanted_ = false;
+    Tensor<T, D> made_;
+};
+
 /// What a closure keeps of a tensor: the tensor itself, or a way to make it again.
 template <class T, Device D>
 class Saved {
  public:
-    using Remake = std::function<Tensor<T, D>()>;
-
     Saved() = default;
     explicit Saved(Tensor<T, D> tensor) : tensor_(std::move(tensor)) {}
-    explicit Saved(std::shared_ptr<const Remake> remake) : remake_(std::move(remake)) {}
+    explicit Saved(std::shared_ptr<Redone<T, D>> redone) : redone_(std::move(redone)) {}
 
-    Tensor<T, D> get() const { return remake_ ? (*remake_)() : tensor_; }
+    Tensor<T, D> get() const { return redone_ ? redone_->get() : tensor_; }
 
  private:
     Tensor<T, D> tensor_;
-    std::shared_ptr<const Remake> remake_;
+    std::shared_ptr<Redone<T, D>> redone_;
 };
 
 /// A value in the graph. Copying shares value and history. Defined by running: `result` is the one way an op enters.
@@ -62,9 +90,11 @@ class Variable {
     Edge<T, D> edge() const { return Edge<T, D>(detail::policy().record ? node_.get() : nullptr); }
     /// What a closure should keep of this value.
     Saved<T, D> saved() const {
-        if (remake_ && detail::policy().recompute != Recompute::nothing) return Saved<T, D>(remake_);
-        return Saved<T, D>(value_);
+        if (redone_) redone_->want();
+        return source();
     }
+    /// What a way to make another value again should keep of this one.
+    Saved<T, D> source() const { return redone_ ? Saved<T, D>(redone_) : Saved<T, D>(value_); }
     /// The value without the history.
     Variable detach() const { return Variable(value_); }
 
@@ -91,11 +121,18 @@ class Variable {
         return out;
     }
 
-    /// Says how the value can be made again; used instead of keeping it where the policy wants that.
-    Variable remade_by(typename Saved<T, D>::Remake remake) && {
-        if (node_ && detail::policy().recompute != Recompute::nothing)
-            remake_ = std::make_shared<const typename Saved<T, D>::Remake>(std::move(remake));
+    /// True if whoever keeps this value keeps a way to make it again.
+    bool let_go() const { return bool(redone_); }
+
+    /// Whoever keeps this value is to keep `redone` instead, if there is one; a value without history stays as it is.
+    Variable remade_by(std::shared_ptr<Redone<T, D>> redone) && {
+        if (node_) redone_ = std::move(redone);
         return std::move(*this);
+    }
+    /// The same where the policy in force redoes what is redone under `level`; without a level never.
+    Variable remade_by(std::optional<Recompute> level, Remaking cost, typename Redone<T, D>::Make make) && {
+        if (!level || !redoes(*level)) return std::move(*this);
+        return std::move(*this).remade_by(std::make_shared<Redone<T, D>>(std::move(make), cost));
     }
 
  private:
@@ -115,7 +152,7 @@ class Variable {
 
     Tensor<T, D> value_;
     std::shared_ptr<Node<T, D>> node_;
-    std::shared_ptr<const typename Saved<T, D>::Remake> remake_;
+    std::shared_ptr<Redone<T, D>> redone_;
 };
 
 }  // namespace holon

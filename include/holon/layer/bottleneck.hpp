@@ -33,6 +33,8 @@ struct Bottleneck : Named {
           bn2(o.middle, o.norm),
           conv3({.in = o.middle, .out = o.out, .kernel = 1, .bias = o.bias}, random),
           bn3(o.out, o.norm) {
+        conv1.redone = conv2.redone = Recompute::block;
+        conv3.redone = Recompute::expansion;
         if (o.project || o.stride != 1 || o.in != o.out) {
             downsample.emplace(Conv2dOptions{.in = o.in, .out = o.out, .kernel = 1, .stride = o.stride, .bias = o.bias},
                                o.norm, random);
@@ -56,7 +58,10 @@ struct Bottleneck : Named {
     }
 
     struct Projection {
-        Projection(const Conv2dOptions& o, const BatchNormOptions& n, Random& random) : conv(o, random), norm(o.out, n) {}
+        Projection(const Conv2dOptions& o, const BatchNormOptions& n, Random& random)
+            : conv(o, random), norm(o.out, n) {
+            conv.redone = Recompute::block;
+        }
         Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return norm(conv(x, mode), mode); }
         void members(auto& visit) {
             visit("0", conv);

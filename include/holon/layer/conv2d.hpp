@@ -21,7 +21,7 @@ struct Conv2d : Named {
 
     Variable<T, D> operator()(const Variable<T, D>& x, Mode) {
         return within(name, [&] {
-            return holon::conv2d(x, weight.variable(), bias ? bias->variable() : Variable<A, D>(), options);
+            return holon::conv2d(x, weight.variable(), bias ? bias->variable() : Variable<A, D>(), options, redone);
         });
     }
     void members(auto& visit) {
@@ -30,6 +30,7 @@ struct Conv2d : Named {
     }
 
     Conv2dOptions options;
+    std::optional<Recompute> redone;  ///< the policy from which on backward makes the result again; none: it is kept
     Parameter<A, D> weight;
     std::optional<Parameter<A, D>> bias;
 };

@@ -90,6 +90,13 @@ void clear_gradients(Net& net) {
     visit(std::string_view(), net);
 }
 
+/// Lets go of what backends keep of filters in layouts of their own for the next use (see `Storage::form`).
+template <class Net> void forget_forms(Net& net) {
+    VisitorFor<Net> visit;
+    visit.on_parameter = [](const std::string&, auto& parameter) { parameter.value().storage()->forget_forms(); };
+    visit(std::string_view(), net);
+}
+
 /// Elements of all parameters, or of those that learn.
 template <class Net>
 std::int64_t count_parameters(Net& net, bool learning_only = false) {

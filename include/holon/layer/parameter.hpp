@@ -18,7 +18,7 @@ template <class A, Device D>
 class Parameter {
  public:
     Parameter(Role role, Shape shape, Context<D>& context = default_context<D>())
-        : role_(role), leaf_(Variable<A, D>::leaf(zeros<A, D>(shape, context))) {}
+        : role_(role), leaf_(Variable<A, D>::leaf(zeros_that_last(shape, context))) {}
     Parameter(Parameter&&) noexcept = default;
     Parameter& operator=(Parameter&&) noexcept = default;
 
@@ -46,6 +46,11 @@ class Parameter {
     bool decays = false;
 
  private:
+    static Tensor<A, D> zeros_that_last(Shape shape, Context<D>& context) {
+        const Lasting lasting;
+        return zeros<A, D>(shape, context);
+    }
+
     Role role_;
     Variable<A, D> leaf_;
     bool frozen_ = false;

@@ -32,7 +32,9 @@ struct VggBlock : Named {
 
     struct Unit {
         Unit(int in, int out, const BatchNormOptions& norm, Random& random)
-            : conv1({.in = in, .out = out, .kernel = 3, .padding = 1, .bias = true}, random), bn1(out, norm) {}
+            : conv1({.in = in, .out = out, .kernel = 3, .padding = 1, .bias = true}, random), bn1(out, norm) {
+            conv1.redone = Recompute::block;
+        }
         void members(auto& visit) {
             visit("conv1", conv1);
             visit("bn1", bn1);

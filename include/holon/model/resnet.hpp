@@ -42,6 +42,7 @@ struct ResNet : Named {
         : conv1({.in = 3, .out = o.stem, .kernel = 7, .stride = 2, .padding = 3, .bias = o.bias}, random),
           bn1(o.stem, o.norm),
           pool({.window = 3, .stride = 2, .padding = o.pool_padding}) {
+        conv1.redone = Recompute::block;
         int in = o.stem;
         for (int stage = 0; stage < 4; ++stage) {
             const int width = o.widths[std::size_t(stage)];

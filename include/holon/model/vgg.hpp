@@ -22,6 +22,7 @@ struct Vgg16 : Named {
             for (int c = 0; c < counts[b]; ++c, index += 2) {
                 units.push_back({index, c + 1 == counts[b],
                                  Conv2d<T, D>({.in = in, .out = widths[b], .kernel = 3, .padding = 1, .bias = true}, random)});
+                units.back().conv.redone = Recompute::block;
                 in = widths[b];
             }
             ++index;

@@ -20,6 +20,16 @@ class Adam {
  public:
     explicit Adam(AdamOptions o) : options(std::move(o)) {}
 
+    /// Makes the moments of every learning parameter, so that already the first step needs all the memory of later
+    /// ones.
+    template <class Net> void prepare(Net& net) {
+        VisitorFor<Net> visit;
+        visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
+            if (!p.frozen()) moments_of(name, p);
+        };
+        visit(std::string_view(), net);
+    }
+
     /// Moves every learning parameter of `net` one step along its gradient, times `gradient_scale` (which takes back a
     /// scaled loss).
     template <class Net>
@@ -32,13 +42,9 @@ class Adam {
         visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
             if (p.frozen() || !p.gradient()) return;
             context = &p.value().context();
-            auto [place, fresh] = moments.try_emplace(name);
-            if (fresh) {
-                place->second.first = zeros<A, D>(p.shape(), *context);
-                place->second.second = zeros<A, D>(p.shape(), *context);
-            }
+            Moments& at = moments_of(name, p);
             values.push_back(p.writable());
-            operands.push_back({&p.gradient(), &values.back(), &place->second.first, &place->second.second,
+            operands.push_back({&p.gradient(), &values.back(), &at.first, &at.second,
                                 options.rate * detail::rate_factor(options.groups, name),
                                 p.decays ? 2 * options.decay.l2 : 0, p.decays ? options.decay.decoupled : 0});
         };
@@ -56,6 +62,17 @@ class Adam {
     AdamOptions options;
     std::int64_t steps = 0;
     std::map<std::string, Moments> moments;
+
+ private:
+    Moments& moments_of(const std::string& name, const Parameter<A, D>& p) {
+        auto [place, fresh] = moments.try_emplace(name);
+        if (fresh) {
+            const Lasting lasting;
+            place->second.first = zeros<A, D>(p.shape(), p.value().context());
+            place->second.second = zeros<A, D>(p.shape(), p.value().context());
+        }
+        return place->second;
+    }
 };
 
 /// The Adam for a network's parameters.

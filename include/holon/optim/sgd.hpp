@@ -29,7 +29,10 @@ class Sgd {
             Tensor<A, D>* velocity = nullptr;
             if (options.momentum != 0) {
                 auto [place, fresh] = velocities.try_emplace(name);
-                if (fresh) place->second = zeros<A, D>(p.shape(), context);
+                if (fresh) {
+                    const Lasting lasting;
+                    place->second = zeros<A, D>(p.shape(), context);
+                }
                 velocity = &place->second;
             }
             Tensor<A, D> value = p.writable();

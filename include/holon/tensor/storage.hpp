@@ -1,5 +1,6 @@
 // tensor/storage.hpp: the bytes behind one or more tensors, who gave them, and how often they were written.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -31,14 +32,31 @@ class Storage {
     std::uint64_t version() const { return version_; }
     void written() { ++version_; }
 
-    /// A form of these bytes that a backend wants to keep (a filter in its own layout), valid for one version.
+    /// The form `key` of these bytes that a backend wants (a filter in its own layout), as `make()` gives it. A second
+    /// use between two writes keeps it (a frozen layer, evaluation); in training every step writes, and nothing is
+    /// kept.
+    template <class Make> auto form(std::uint64_t key, const Make& make) {
+        using Form = decltype(make());
+        std::erase_if(derived_, [&](const Derived& each) { return each.version != version_; });
+        const auto known =
+            std::find_if(derived_.begin(), derived_.end(), [&](const Derived& each) { return each.key == key; });
+        if (known != derived_.end() && known->form) return *static_cast<const Form*>(known->form.get());
+        const std::size_t place = std::size_t(known - derived_.begin());
+        Form made = make();
+        if (place < derived_.size())
+            derived_[place].form = std::make_shared<Form>(made);
+        else
+            derived_.push_back({key, version_, nullptr});
+        return made;
+    }
+    /// Lets go of the forms kept.
+    void forget_forms() { derived_.clear(); }
+
+ private:
     struct Derived {
         std::uint64_t key, version;
         std::shared_ptr<void> form;  // null: seen once at this version, not kept yet
     };
-    std::vector<Derived>& derived() { return derived_; }
-
- private:
     Context<D>& context_;
     std::size_t bytes_;
     void* data_;

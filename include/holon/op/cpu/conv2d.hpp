@@ -83,29 +83,23 @@ using Bytes = Tensor<std::uint8_t, Cpu>;
 
 inline Bytes bytes(Context<Cpu>& context, std::int64_t count) { return Bytes({1, 1, 1, count}, context); }
 
-/// The filter as the primitive wants it. A second use at the same version keeps the form (a frozen layer, evaluation);
-/// in training the version moves with every step and nothing is kept.
+/// The filter as the primitive wants it; see `Storage::form`.
 inline Bytes formed_filter(Context<Cpu>& context, Engine& engine, const Prepared& p, const Tensor<float, Cpu>& filter,
                            const Bytes& scratch) {
     if (!p.reorder) return Bytes::over(reinterpret_cast<std::uint8_t*>(const_cast<float*>(filter.data())),
                                        {1, 1, 1, filter.size() * 4}, filter.storage(), context);
-    auto& forms = filter.storage()->derived();
-    const std::uint64_t version = filter.storage()->version();
-    std::erase_if(forms, [&](const auto& form) { return form.version != version; });
-    const auto known = std::find_if(forms.begin(), forms.end(), [&](const auto& form) { return form.key == p.number; });
-    if (known != forms.end() && known->form) return *static_cast<const Bytes*>(known->form.get());
-    const Bytes form = bytes(context, std::int64_t(p.filter.get_size()));
-    const Shape f = filter.shape();
-    const dnnl::memory::desc ours({f.n, f.c, f.h, f.w}, dnnl::memory::data_type::f32, Tag::ohwi);
-    p.reorder.execute(engine.stream(), {{DNNL_ARG_FROM, view(engine, ours, filter)},
-                                        {DNNL_ARG_TO, view(engine, p.filter, form)},
-                                        {DNNL_ARG_SCRATCHPAD, view(engine, {{p.scratch}, dnnl::memory::data_type::u8, Tag::x}, scratch)}});
-    ++engine.reorders;
-    if (known != forms.end())
-        known->form = std::make_shared<Bytes>(form);
-    else
-        forms.push_back({p.number, version, nullptr});
-    return form;
+    return filter.storage()->form(p.number, [&] {
+        Bytes form = bytes(context, std::int64_t(p.filter.get_size()));
+        const Shape f = filter.shape();
+        const dnnl::memory::desc ours({f.n, f.c, f.h, f.w}, dnnl::memory::data_type::f32, Tag::ohwi);
+        p.reorder.execute(
+            engine.stream(),
+            {{DNNL_ARG_FROM, view(engine, ours, filter)},
+             {DNNL_ARG_TO, view(engine, p.filter, form)},
+             {DNNL_ARG_SCRATCHPAD, view(engine, {{p.scratch}, dnnl::memory::data_type::u8, Tag::x}, scratch)}});
+        ++engine.reorders;
+        return form;
+    });
 }
 
 }  // namespace cpu
@@ -115,14 +109,6 @@ template <Element T>
 std::string conv2d_implementation(Context<Cpu>& context, const Shape& x, const Conv2dOptions& o, Direction direction) {
     auto& engine = context.state<cpu::Engine>();
     return cpu::prepare_convolution<T>(engine, direction, x, o, o.bias && direction == Direction::forward)->implementation;
-}
-
-/// Bytes of scratch memory that a direction of this convolution takes while it runs.
-template <Element T>
-std::size_t conv2d_scratch(Context<Cpu>& context, const Shape& x, const Conv2dOptions& o, Direction direction) {
-    auto& engine = context.state<cpu::Engine>();
-    return std::size_t(
-        cpu::prepare_convolution<T>(engine, direction, x, o, o.bias && direction == Direction::forward)->scratch);
 }
 
 /// Cross-correlation of x (n, h, w, in) with filter (out, r, s, in), plus `bias` (1, 1, 1, out) if not null. Padding is with

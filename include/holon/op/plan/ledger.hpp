@@ -1,7 +1,9 @@
 // op/plan/ledger.hpp: what a planned step did: every op with its arithmetic, its traffic and the workspace it asked
 // for.
 #pragma once
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,10 +15,17 @@ namespace holon::op {
 
 namespace plan {
 
-/// What a convolution would run as on the planned card.
+/// What a convolution would run as on the planned device.
 struct Choice {
+    /// A layout of the backend's own that it carries filters into, and keeps as `Storage::form` says.
+    struct Form {
+        std::size_t bytes = 0;     ///< 0: it takes the filter as it is
+        std::uint64_t number = 0;  ///< the same for the same layout
+    };
     std::string engine;         ///< empty: not asked, `workspace` is an assumption
     std::size_t workspace = 0;  ///< bytes
+    std::optional<Form> form;   ///< none: it takes filters in the images' element type, converted for each call
+    std::size_t aside = 0;      ///< bytes of a gradient that it computes aside, to be added to what is there
 };
 
 /// One op of the step. `flops` counts a multiply-add as two; `bytes` is each operand read once and each result written

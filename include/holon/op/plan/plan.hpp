@@ -23,16 +23,22 @@ inline void note(Context<Plan>& context, const char* op, const Shape& image, con
 
 using Bytes = Tensor<std::uint8_t, Plan>;
 
-/// A convolution: its workspace is there while it runs, and with 16-bit elements so are the filter's (or its
-/// gradient's) 16-bit copy.
+/// A convolution: its workspace is there while it runs, and so is the filter (or its gradient) as the backend wants it.
 template <Element T>
-void convolve(Context<Plan>& context, Direction direction, const Shape& x, const Conv2dOptions& o, bool add = false) {
+void convolve(Context<Plan>& context, Direction direction, const Shape& x, const Conv2dOptions& o,
+              const Tensor<Accumulate<T>, Plan>& filter, bool add = false) {
     Ledger& ledger = context.state<Ledger>();
     const Shape y = conv2d_shape(x, o), f = filter_shape(o);
-    Choice choice =
-        ledger.choose ? ledger.choose(element_name<T>(), direction, x, o, add) : Choice{"", ledger.workspace_budget};
+    Choice choice = ledger.choose ? ledger.choose(element_name<T>(), direction, x, o, add)
+                                  : Choice{"", ledger.workspace_budget, {}, 0};
     const Bytes workspace({1, 1, 1, std::int64_t(choice.workspace)}, context);
-    const Bytes copy({1, 1, 1, sizeof(T) == sizeof(Accumulate<T>) ? 0 : f.size() * std::int64_t(sizeof(T))}, context);
+    const auto room = [&](std::size_t bytes) { return Bytes({1, 1, 1, std::int64_t(bytes)}, context); };
+    Bytes form;
+    if (!choice.form)
+        form = room(sizeof(T) == sizeof(Accumulate<T>) ? 0 : std::size_t(f.size()) * sizeof(T));
+    else if (choice.form->bytes)
+        form = filter.storage()->form(choice.form->number, [&] { return room(choice.form->bytes); });
+    const Bytes aside = room(choice.aside);
     ledger.note(direction == Direction::forward    ? "conv2d"
                 : direction == Direction::to_input ? "conv2d_backward_input"
                                                    : "conv2d_backward_filter",
@@ -46,7 +52,7 @@ template <Element T>
 Tensor<T, Plan> conv2d(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<Accumulate<T>, Plan>& filter,
                        const Tensor<Accumulate<T>, Plan>* bias, const Conv2dOptions& o) {
     Tensor<T, Plan> y(expects_conv2d(x.shape(), filter, bias, o), context);
-    plan::convolve<T>(context, Direction::forward, x.shape(), o);
+    plan::convolve<T>(context, Direction::forward, x.shape(), o, filter);
     if (bias) plan::note(context, "bias", y.shape(), y.shape(), 2 * plan::traffic(y));
     return y;
 }
@@ -54,14 +60,14 @@ template <Element T>
 void conv2d_backward_input(Context<Plan>& context, const Tensor<T, Plan>& dy, const Tensor<Accumulate<T>, Plan>& filter,
                            const Conv2dOptions& o, Tensor<T, Plan>& dx, Gradient mode) {
     expects_conv2d_gradient("conv2d_backward_input", dx.shape(), dy.shape(), filter.shape(), o);
-    plan::convolve<T>(context, Direction::to_input, dx.shape(), o, mode == Gradient::add);
+    plan::convolve<T>(context, Direction::to_input, dx.shape(), o, filter, mode == Gradient::add);
     if (mode == Gradient::add) plan::note(context, "beta", dx.shape(), dx.shape(), plan::traffic(dx));
 }
 template <Element T>
 void conv2d_backward_filter(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<T, Plan>& dy,
-                            const Conv2dOptions& o, Tensor<Accumulate<T>, Plan>& dfilter, Gradient) {
+                            const Conv2dOptions& o, Tensor<Accumulate<T>, Plan>& dfilter, Gradient mode) {
     expects_conv2d_gradient("conv2d_backward_filter", x.shape(), dy.shape(), dfilter.shape(), o);
-    plan::convolve<T>(context, Direction::to_filter, x.shape(), o);
+    plan::convolve<T>(context, Direction::to_filter, x.shape(), o, dfilter, mode == Gradient::add);
 }
 template <Element T>
 void channel_sum(Context<Plan>& context, const Tensor<T, Plan>& dy, Tensor<Accumulate<T>, Plan>& out, Gradient) {
@@ -272,6 +278,7 @@ void adam(Context<Plan>& context, std::span<const AdamOperand<A, Plan>> operands
     for (const auto& p : operands) {
         expects_operand(p);
         bytes += 7 * plan::traffic(*p.value);  // gradient read; value and moments read and written
+        p.value->storage()->written();
     }
     plan::note(context, "adam", {}, {}, bytes);
 }
@@ -280,6 +287,7 @@ template <Element A> void sgd(Context<Plan>& context, std::span<const SgdOperand
     for (const auto& p : operands) {
         expects_operand(p, o.momentum);
         bytes += (p.velocity ? 5 : 3) * plan::traffic(*p.value);
+        p.value->storage()->written();
     }
     plan::note(context, "sgd", {}, {}, bytes);
 }

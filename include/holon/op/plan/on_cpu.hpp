@@ -1,0 +1,39 @@
+// op/plan/on_cpu.hpp: what oneDNN takes for a convolution, so that a plan can be one of a step on the CPU.
+#pragma once
+#include <holon/op/cpu/conv2d.hpp>
+#include <holon/op/plan/ledger.hpp>
+
+namespace holon::op::plan {
+
+/// oneDNN's choice for a direction of this convolution on `cpu`, and all that `op::conv2d*` there asks its memory for
+/// besides operands and result: the scratchpad, the filter in oneDNN's layout, a gradient that is then added.
+template <Element T>
+Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, const Conv2dOptions& o, bool add) {
+    if constexpr (std::same_as<T, double>) {
+        return {"plain loops", 0, Choice::Form{}, 0};
+    } else {
+        const auto p = cpu::prepare_convolution<T>(cpu.state<cpu::Engine>(), direction, x, o,
+                                                   o.bias && direction == Direction::forward);
+        Choice choice{p->implementation, std::size_t(p->scratch), Choice::Form{}, 0};
+        const std::size_t filter = p->filter.get_size();
+        if (direction == Direction::to_filter)
+            choice.aside = p->reorder || add ? filter : 0;
+        else if (p->reorder)
+            choice.form = Choice::Form{filter, p->number};
+        if (direction == Direction::to_input && add) choice.aside = std::size_t(x.size()) * sizeof(T);
+        return choice;
+    }
+}
+
+/// From here on the ledger's convolutions run as they would on `cpu`, by oneDNN.
+inline void choose_on_cpu(Ledger& ledger, Context<Cpu>& cpu) {
+    ledger.choose = [&cpu](std::string_view type, Direction direction, const Shape& x, const Conv2dOptions& o,
+                           bool add) {
+        if (type == element_name<bfloat16>()) return choice_on_cpu<bfloat16>(cpu, direction, x, o, add);
+        if (type == element_name<double>()) return choice_on_cpu<double>(cpu, direction, x, o, add);
+        expects<DeviceError>(type == element_name<float>(), "plan: ", type, " does not run on the CPU");
+        return choice_on_cpu<float>(cpu, direction, x, o, add);
+    };
+}
+
+}  // namespace holon::op::plan
