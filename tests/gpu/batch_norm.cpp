@@ -101,8 +101,8 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("batch norm kernels agree with the op in double, in every order of threads", "[gpu]", float,
-                   bfloat16, half) {
+TEMPLATE_TEST_CASE("batch norm kernels agree with the op in double, in every order of threads", "[gpu][batch_norm]",
+                   float, bfloat16, half) {
     using T = TestType;
     constexpr int wide = gpu::pack_width<T>;
     in_every_order([&](const gpu::Queue& queue) {

@@ -8,7 +8,7 @@
 using namespace holon;
 using namespace holon::test;
 
-TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu][classify]", float, bfloat16, half) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {
@@ -33,7 +33,7 @@ TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu]", float, bfloat16
     });
 }
 
-TEST_CASE("cross-entropy kernels agree with the op, with and without weights, beyond one block", "[gpu]") {
+TEST_CASE("cross-entropy kernels agree with the op, with and without weights, beyond one block", "[gpu][classify]") {
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {
         for (const int images : {1, 4, 128, 259})
@@ -66,7 +66,7 @@ TEST_CASE("cross-entropy kernels agree with the op, with and without weights, be
     });
 }
 
-TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu][dropout]", float, bfloat16, half) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     const op::DropoutMask mask{.rate = 0.5, .seed = 9, .stream = 4, .first = 77};
@@ -148,7 +148,8 @@ template <class T> void check_warp(const gpu::Queue& queue, Shape s, const op::W
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu][warp]", float, bfloat16,
+                   half) {
     in_every_order([&](const gpu::Queue& queue) {
         for (const bool shifted : {false, true})
             for (const bool bilinear : {false, true}) {
@@ -161,7 +162,7 @@ TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does
     });
 }
 
-TEMPLATE_TEST_CASE("sums of squares and the search for what is not finite", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("sums of squares and the search for what is not finite", "[gpu][reduce]", float, bfloat16, half) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {
