@@ -75,8 +75,8 @@ template <class T> __global__ void warp_range(Warping o, const WarpImage* images
     __syncthreads();
     for (int half = range_threads / 2; half > 0; half /= 2) {
         if (me < half) {
-            low[me] = low[me + half] < low[me] ? low[me + half] : low[me];
-            high[me] = high[me + half] > high[me] ? high[me + half] : high[me];
+            low[me] = minimum<float>(low[me], low[me + half]);
+            high[me] = maximum<float>(high[me], high[me + half]);
         }
         __syncthreads();
     }
@@ -123,8 +123,8 @@ __device__ inline Box readers(const WarpImage& warp, const Warping& o, std::int6
     const double y = double(row) - warp.offset[0], x = double(column) - warp.offset[1];
     const double r = (d * y - b * x) / determinant, q = (a * x - c * y) / determinant;
     const double size = determinant < 0 ? -determinant : determinant;
-    const double reach_r = ((d < 0 ? -d : d) + (b < 0 ? -b : b)) / size + 1,
-                 reach_q = ((a < 0 ? -a : a) + (c < 0 ? -c : c)) / size + 1;
+    const double reach_r = ((d < 0 ? -d : d) + (b < 0 ? -b : b)) / size,
+                 reach_q = ((a < 0 ? -a : a) + (c < 0 ? -c : c)) / size;
     return {clamped(floor(r - reach_r), o.h), clamped(ceil(r + reach_r), o.h), clamped(floor(q - reach_q), o.w),
             clamped(ceil(q + reach_q), o.w)};
 }

@@ -6,8 +6,8 @@ namespace holon::gpu {
 
 /// Positions of a window inside the image along one axis.
 __device__ inline std::int64_t inside(std::int64_t at, int pad, int window, int step, std::int64_t size) {
-    const std::int64_t begin = at * step - pad > 0 ? at * step - pad : 0;
-    return (at * step - pad + window < size ? at * step - pad + window : size) - begin;
+    const std::int64_t begin = at * step - pad;
+    return minimum(begin + window, size) - maximum<std::int64_t>(begin, 0);
 }
 
 /// The mean over each window's positions inside the image. One pack of channels of one result a step.

@@ -93,7 +93,8 @@ template <class T, int W> struct SumRows {
     }
 };
 
-__global__ void finish_sum(int parts, int channels, const float* partial, float* out, bool add) {
+__global__ void __launch_bounds__(finish_lanes* finish_lines)
+    finish_sum(int parts, int channels, const float* partial, float* out, bool add) {
     const Totals sum = totals(parts, channels, partial);
     const int k = finished_channel(channels);
     if (k >= 0) out[k] = (add ? out[k] : 0) + float(sum.first);
@@ -105,7 +106,7 @@ __global__ void finish_sum(int parts, int channels, const float* partial, float*
 template <class T> __global__ void sample_level(std::int64_t count, int channels, const T* x, float* level) {
     const int channel = int(blockIdx.x * blockDim.x + threadIdx.x);
     if (channel >= channels) return;
-    const int samples = count < 32 ? int(count) : 32;
+    const int samples = int(minimum<std::int64_t>(count, 32));
     float sum = 0;
     for (int i = 0; i < samples; ++i) sum += widen(x[count * i / samples * channels + channel]) / float(samples);
     level[channel] = widen(narrow<T>(sum));
@@ -131,8 +132,9 @@ template <class T, int W> struct MomentRows {
 };
 
 /// Mean and biased variance from the parts' sums.
-__global__ void finish_moments(int parts, std::int64_t count, int channels, const float* partial, const float* level,
-                               float* mean, float* variance) {
+__global__ void __launch_bounds__(finish_lanes* finish_lines)
+    finish_moments(int parts, std::int64_t count, int channels, const float* partial, const float* level, float* mean,
+                   float* variance) {
     const Totals sum = totals(parts, channels, partial);
     const int k = finished_channel(channels);
     if (k < 0) return;
@@ -211,9 +213,9 @@ template <class T, int W> struct GradientRows {
 /// From the parts' sums: the gradients of weight and bias, where wanted, and, where `tilt` is not null, the
 /// coefficients of x' = slope * g + tilt * (x - mean) + level, which come from normalising by the batch's own
 /// statistics.
-__global__ void finish_gradients(int parts, std::int64_t count, int channels, const float* partial, Channels normal,
-                                 float* dweight, bool add_weight, float* dbias, bool add_bias, float* tilt,
-                                 float* level) {
+__global__ void __launch_bounds__(finish_lanes* finish_lines)
+    finish_gradients(int parts, std::int64_t count, int channels, const float* partial, Channels normal, float* dweight,
+                     bool add_weight, float* dbias, bool add_bias, float* tilt, float* level) {
     const Totals sum = totals(parts, channels, partial);
     const int k = finished_channel(channels);
     if (k < 0) return;

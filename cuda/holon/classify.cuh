@@ -1,5 +1,7 @@
 // classify.cuh: shares over channels, and the cross-entropy of labels under them. Small tensors: one thread a row.
 #pragma once
+#include <cmath>
+
 #include <holon/vocabulary.cuh>
 
 namespace holon::gpu {
@@ -10,8 +12,8 @@ template <class T> __global__ void softmax_forward(std::int64_t rows, int channe
          row += std::int64_t(gridDim.x) * blockDim.x) {
         const T* from = x + row * channels;
         T* to = y + row * channels;
-        float top = widen(from[0]), sum = 0;
-        for (int k = 1; k < channels; ++k) top = widen(from[k]) > top ? widen(from[k]) : top;
+        float top = -INFINITY, sum = 0;
+        for (int k = 0; k < channels; ++k) top = maximum(top, widen(from[k]));
         for (int k = 0; k < channels; ++k) sum += expf(widen(from[k]) - top);
         for (int k = 0; k < channels; ++k) to[k] = narrow<T>(expf(widen(from[k]) - top) / sum);
     }
@@ -45,8 +47,8 @@ __global__ void cross_entropy_forward(int images, int classes, const float* logi
         const int image = first + int(threadIdx.x);
         if (image < images) {
             const float* x = logits + std::int64_t(image) * classes;
-            double top = double(x[0]), sum = 0;
-            for (int k = 1; k < classes; ++k) top = double(x[k]) > top ? double(x[k]) : top;
+            double top = -INFINITY, sum = 0;
+            for (int k = 0; k < classes; ++k) top = maximum(top, double(x[k]));
             for (int k = 0; k < classes; ++k) sum += exp(double(x[k]) - top);
             losses[threadIdx.x] =
                 (weights ? double(weights[image]) : 1.0) * (top + log(sum) - double(x[labels[image]]));
@@ -65,8 +67,8 @@ __global__ void cross_entropy_slope(int images, int classes, const float* logits
     const int image = int(blockIdx.x * blockDim.x + threadIdx.x);
     if (image >= images) return;
     const float* x = logits + std::int64_t(image) * classes;
-    float top = x[0], sum = 0;
-    for (int k = 1; k < classes; ++k) top = x[k] > top ? x[k] : top;
+    float top = -INFINITY, sum = 0;
+    for (int k = 0; k < classes; ++k) top = maximum(top, x[k]);
     for (int k = 0; k < classes; ++k) sum += expf(x[k] - top);
     const float factor = *dy * (weights ? weights[image] : 1.0f) / float(images);
     for (int k = 0; k < classes; ++k) {

@@ -43,9 +43,8 @@ template <class T, int W> __global__ void max_pool_forward(Pooling o, const T* x
 /// Where windows that cover position `at` begin and end along one axis (last inclusive).
 __device__ inline void covering(std::int64_t at, int pad, int window, int step, std::int64_t count, std::int64_t& first,
                                 std::int64_t& last) {
-    const std::int64_t reach = at + pad - window + 1;
-    first = reach <= 0 ? 0 : (reach + step - 1) / step;
-    last = (at + pad) / step < count - 1 ? (at + pad) / step : count - 1;
+    first = maximum<std::int64_t>(at + pad - window + step, 0) / step;  // (at + pad - window + 1) / step, rounded up
+    last = minimum((at + pad) / step, count - 1);
 }
 
 /// One pack of channels of one image position a step.

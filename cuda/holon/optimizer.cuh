@@ -6,13 +6,13 @@ namespace holon::gpu {
 
 /// The parameter that a chunk belongs to: the last that begins at or before it.
 __device__ inline const StepParameter& parameter_of(const StepParameter* all, int count, std::int64_t chunk) {
-    int low = 0, high = count - 1;
-    while (low < high) {
-        const int middle = (low + high + 1) / 2;
+    int low = 0, past = count;  // it is among those in between
+    while (past - low > 1) {
+        const int middle = low + (past - low) / 2;
         if (all[middle].first_chunk <= chunk)
             low = middle;
         else
-            high = middle - 1;
+            past = middle;
     }
     return all[low];
 }
@@ -20,7 +20,7 @@ __device__ inline const StepParameter& parameter_of(const StepParameter* all, in
 /// The elements that this block steps: those of its chunk.
 __device__ inline void chunk_of(const StepParameter& p, std::int64_t& begin, std::int64_t& end) {
     begin = (std::int64_t(blockIdx.x) - p.first_chunk) * step_chunk;
-    end = begin + step_chunk < p.count ? begin + step_chunk : p.count;
+    end = minimum(begin + step_chunk, p.count);
 }
 
 /// Formula: op::AdamStep. Grid: all chunks of all parameters. What changes from step to step is read from memory, so

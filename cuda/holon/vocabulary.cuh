@@ -17,6 +17,9 @@
 
 namespace holon::gpu {
 
+template <class N> __device__ __forceinline__ N minimum(N a, N b) { return b < a ? b : a; }
+template <class N> __device__ __forceinline__ N maximum(N a, N b) { return b > a ? b : a; }
+
 /// A number as sums are kept in, and back, rounded to nearest even.
 __device__ __forceinline__ float widen(float value) { return value; }
 __device__ __forceinline__ float narrow(float value, float*) { return value; }

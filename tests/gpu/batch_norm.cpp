@@ -29,6 +29,14 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     const auto moments = op::channel_moments(context, x.wide);
     REQUIRE(error(mean, moments.mean) < 1e-6);
     REQUIRE(error(variance, moments.variance) < 1e-5);
+    // The level that they were taken relative to: the mean of up to 32 rows, as a number of T.
+    const std::int64_t samples = std::min<std::int64_t>(rows, 32);
+    for (int k = 0; k < c; ++k) {
+        double level = 0;
+        for (std::int64_t i = 0; i < samples; ++i)
+            level += std::as_const(x.wide).data()[rows * i / samples * c + k] / double(samples);
+        REQUIRE(double(scratch[std::size_t(k)]) == Approx(level).epsilon(kernel_tolerance<T>()));
+    }
     auto deviation = target<float>(c);
     gpu::inverse_deviation(queue, c, variance.data(), 1e-5f, deviation.data());
     op::Normalization<double, Cpu> normal{moments.mean, op::inverse_deviation(context, moments.variance, 1e-5),
@@ -101,8 +109,8 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("batch norm kernels agree with the op in double, in every order of threads", "[gpu]", float,
-                   bfloat16, half) {
+TEMPLATE_TEST_CASE("batch norm kernels agree with the op in double, in every order of threads", "[gpu][batch_norm]",
+                   float, bfloat16, half) {
     using T = TestType;
     constexpr int wide = gpu::pack_width<T>;
     in_every_order([&](const gpu::Queue& queue) {

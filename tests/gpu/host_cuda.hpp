@@ -60,8 +60,9 @@ struct Machine {
     std::vector<std::size_t> turn;  // threads in the order they start in
     std::size_t started = 0;
     std::function<void()> body;
-    SharedArrays shared;            // of the running block
-    std::uint64_t last_blocks = 0;  // if not 0, only so many at the end of a grid run: for grids too large to run whole
+    SharedArrays shared;  // of the running block
+    /// If not 0, only the first block of a grid and so many last ones run: for grids too large to run whole.
+    std::uint64_t last_blocks = 0;
 };
 inline Machine& machine() {
     static Machine only;
@@ -176,7 +177,7 @@ template <class... P, class... A> void run(void (*kernel)(P...), dim3 grid, dim3
         for (unsigned y = 0; y < grid.y; ++y)
             for (unsigned x = 0; x < grid.x; ++x) {
                 blockIdx = {x, y, z};
-                if (!last || number + last >= blocks) run_block(block, how, number);
+                if (!last || number == 0 || number + last >= blocks) run_block(block, how, number);
                 ++number;
             }
 }

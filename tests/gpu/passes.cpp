@@ -8,7 +8,8 @@
 using namespace holon;
 using namespace holon::test;
 
-TEMPLATE_TEST_CASE("elementwise kernels agree with the ops: packs, rest, unaligned", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("elementwise kernels agree with the ops: packs, rest, unaligned", "[gpu][elementwise]", float,
+                   bfloat16, half) {
     using T = TestType;
     constexpr int W = gpu::pack_width<T>;
     auto& context = default_context<Cpu>();
@@ -100,7 +101,8 @@ template <class T> void check_pools(const gpu::Queue& queue, Shape s, const Pool
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("pooling kernels agree with the ops: windows, ties, whole images", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("pooling kernels agree with the ops: windows, ties, whole images", "[gpu][pooling]", float, bfloat16,
+                   half) {
     using T = TestType;
     constexpr int W = gpu::pack_width<T>;
     in_every_order([&](const gpu::Queue& queue) {
@@ -112,7 +114,7 @@ TEMPLATE_TEST_CASE("pooling kernels agree with the ops: windows, ties, whole ima
     });
 }
 
-TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[gpu]") {
+TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[gpu][optimizer]") {
     auto& context = default_context<Cpu>();
     const std::int64_t sizes[] = {1, 64, gpu::step_chunk, gpu::step_chunk + 1, 3 * gpu::step_chunk - 5};
     enum class Kind { adam, sgd, momentum, nesterov };

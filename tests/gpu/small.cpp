@@ -8,7 +8,7 @@
 using namespace holon;
 using namespace holon::test;
 
-TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu][classify]", float, bfloat16, half) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {
@@ -33,7 +33,38 @@ TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu]", float, bfloat16
     });
 }
 
-TEST_CASE("cross-entropy kernels agree with the op, with and without weights, beyond one block", "[gpu]") {
+TEMPLATE_TEST_CASE("softmax takes the largest logit away first, whichever class has it", "[gpu][classify]", float,
+                   bfloat16, half) {
+    // exp(1000) is too large for a double.
+    using T = TestType;
+    in_every_order([&](const gpu::Queue& queue) {
+        const int classes = 5;
+        std::vector<T> x(classes * classes, T(0.f)), y(x.size(), T(NAN));
+        for (int k = 0; k < classes; ++k) x[std::size_t(k * classes + k)] = T(1000.f);
+        gpu::softmax(queue, classes, classes, std::as_const(x).data(), y.data());
+        for (int i = 0; i < classes * classes; ++i) REQUIRE(float(y[std::size_t(i)]) == (i % (classes + 1) ? 0 : 1));
+    });
+}
+
+TEST_CASE("so does cross-entropy", "[gpu][classify]") {
+    in_every_order([&](const gpu::Queue& queue) {
+        const int classes = 5;
+        std::vector<float> x(classes * classes, 0), dx(x.size(), NAN);
+        for (int k = 0; k < classes; ++k) x[std::size_t(k * classes + k)] = 1000;
+        const std::vector<int> labels(classes, 2);
+        float loss = NAN;
+        const float upstream = classes;
+        gpu::cross_entropy(queue, classes, classes, x.data(), labels.data(), nullptr, &loss);
+        REQUIRE(loss == 800);  // 1000 of every image but the third
+        gpu::cross_entropy_backward(queue, classes, classes, x.data(), labels.data(), nullptr, &upstream, dx.data(),
+                                    false);
+        for (int i = 0; i < classes; ++i)
+            for (int k = 0; k < classes; ++k)
+                REQUIRE(dx[std::size_t(i * classes + k)] == float(k == i) - float(k == 2));
+    });
+}
+
+TEST_CASE("cross-entropy kernels agree with the op, with and without weights, beyond one block", "[gpu][classify]") {
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {
         for (const int images : {1, 4, 128, 259})
@@ -66,7 +97,7 @@ TEST_CASE("cross-entropy kernels agree with the op, with and without weights, be
     });
 }
 
-TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu][dropout]", float, bfloat16, half) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     const op::DropoutMask mask{.rate = 0.5, .seed = 9, .stream = 4, .first = 77};
@@ -84,6 +115,19 @@ TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu]",
             gpu::dropout(queue, count, words, x.narrow.data(), dx.data(), true);
             REQUIRE(error(dx, gradient) < kernel_tolerance<T>());
         }
+    });
+}
+
+TEST_CASE("dropout keeps a word at the bar and drops the one below", "[gpu][dropout]") {
+    const auto words = philox(9, 77, 4);
+    const float one[4] = {1, 1, 1, 1};
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const std::uint32_t word : words)
+            for (const std::uint64_t above : {0, 1}) {
+                float y[4] = {NAN, NAN, NAN, NAN};
+                gpu::dropout(queue, 4, {9, 4, 77, word + above, 2}, one, y, false);
+                for (int i = 0; i < 4; ++i) REQUIRE(y[i] == (words[std::size_t(i)] >= word + above ? 2 : 0));
+            }
     });
 }
 
@@ -148,7 +192,8 @@ template <class T> void check_warp(const gpu::Queue& queue, Shape s, const op::W
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu][warp]", float, bfloat16,
+                   half) {
     in_every_order([&](const gpu::Queue& queue) {
         for (const bool shifted : {false, true})
             for (const bool bilinear : {false, true}) {
@@ -161,7 +206,36 @@ TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does
     });
 }
 
-TEMPLATE_TEST_CASE("sums of squares and the search for what is not finite", "[gpu]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("the range of a sampled image is of all its pixels and of no other", "[gpu][warp]", float, bfloat16,
+                   half) {
+    // Moved down and to the left by one, so that the first row, the last column are read twice and others not at all.
+    using T = TestType;
+    std::vector<op::Warp> warps(3);
+    warps[1].offset = {-1, 0};
+    warps[2].offset = {0, 1};
+    std::vector<gpu::WarpImage> images;
+    for (const op::Warp& w : warps)
+        images.push_back({{1, 0, 0, 1}, {w.offset[0], w.offset[1]}, {0.5f, 0.5f, 0.5f}, false, false, true});
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const std::int64_t h : {4, 17, 32}) {
+            const std::int64_t w = h == 32 ? 16 : h + 2, plane = h * w, last = plane - 1;
+            std::vector<T> x(std::size_t(3 * plane), T(1.f)), y(x.size(), T(NAN));
+            for (std::int64_t n = 0; n < 3; ++n) {
+                x[std::size_t(n * plane)] = T(-2.f);
+                x[std::size_t(n * plane + last)] = T(3.f);
+                x[std::size_t(n * plane + last + 1 - w)] = T(2.f);
+            }
+            for (const bool bilinear : {false, true}) {
+                std::vector<float> range(6, NAN);
+                gpu::affine_warp(queue, {3, h, w, 1, 1, bilinear, {0, 0, 0}, {1, 1, 1}}, images.data(), true,
+                                 std::as_const(x).data(), range.data(), y.data());
+                REQUIRE(range == std::vector<float>{-2, 3, -2, 1, 1, 3});
+            }
+        }
+    });
+}
+
+TEMPLATE_TEST_CASE("sums of squares and the search for what is not finite", "[gpu][reduce]", float, bfloat16, half) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {
