@@ -184,6 +184,8 @@ cudnnStatus_t CUDNNWINAPI cudnnCreate(cudnnHandle_t* handle) {
     const Lock lock(runtime().mutex);
     if (ready() != cudaSuccess)
         return refuse(CUDNN_STATUS_NOT_INITIALIZED, "cudaGetDeviceCount(&count) != cudaSuccess");
+    if (forbidden_in_capture() != cudaSuccess)
+        return refuse(CUDNN_STATUS_NOT_INITIALIZED, "a handle takes memory, which a capture forbids");
     if (runtime().settings.compute_capability < runtime().settings.oldest_kernels)
         return refuse(CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH, "the device is too old");
     *handle = handles().make();

@@ -187,7 +187,10 @@ cudnnStatus_t finalize_engine(Content& c) {
     return refuse(CUDNN_STATUS_NOT_SUPPORTED, "engine " + std::to_string(c.engine) + " does not do this convolution");
 }
 
+// Engines load modules and may take memory when a plan is made of them: not while this thread captures a stream.
 cudnnStatus_t finalize_plan(Content& c) {
+    if (c.find(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) && forbidden_in_capture() != cudaSuccess)
+        return refuse(CUDNN_STATUS_EXECUTION_FAILED_CUDART, "a plan cannot be made while a stream is captured");
     if (!c.find(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) && !c.find(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP))
         return bad("a plan needs a handle or a described device");
     if (c.find(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)) {

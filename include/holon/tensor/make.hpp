@@ -29,6 +29,32 @@ Tensor<T, D> zeros(Shape shape, Context<D>& context = default_context<D>()) {
     return full<T, D>(shape, T(0), context);
 }
 
+/// Elements that `fill(std::span<T>)` writes: now and, in a step that is being recorded, before each of its launches.
+/// What changes from step to step (a counter, a rate) enters a recorded step here; `fill` must live as long as it.
+template <class T, class D = Cpu, class Fill>
+Tensor<T, D> provided(Shape shape, const Fill& fill, Context<D>& context = default_context<D>()) {
+    const std::size_t count = std::size_t(shape.size());
+    if constexpr (std::same_as<D, Cpu>) {
+        Tensor<T, D> out(shape, context);
+        fill(std::span<T>(out.data(), count));
+        return out;
+    } else {
+        std::vector<T> host(count);
+        Tensor<T, D> out;
+        if constexpr (std::same_as<D, Plan>) {
+            out = Tensor<T, D>(shape, context);
+        } else {
+            const auto write = [fill, count](void* to) { fill(std::span<T>(static_cast<T*>(to), count)); };
+            if (void* const place = context.provide(count * sizeof(T), write))
+                return Tensor<T, D>::over(static_cast<T*>(place), shape, {}, context);
+            out = context.outside_rehearsal([&] { return Tensor<T, D>(shape, context); });
+        }
+        fill(std::span<T>(host));
+        context.upload(out.data(), host.data(), count * sizeof(T));
+        return out;
+    }
+}
+
 /// From `shape.size()` values in n, h, w, c order.
 template <class T>
 Tensor<T, Cpu> from_values(Shape shape, std::span<const T> values, Context<Cpu>& context = default_context<Cpu>()) {

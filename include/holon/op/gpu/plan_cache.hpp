@@ -37,24 +37,26 @@ class PlanCache {
  public:
     static constexpr std::size_t capacity = 512;
 
-    explicit PlanCache(Context<Gpu>& context) : dnn_(context), target_{dnn_.handle(), nullptr, context.card().name} {}
+    explicit PlanCache(Context<Gpu>& context)
+        : context_(context), dnn_(context), target_{dnn_.handle(), nullptr, context.card().name} {}
 
     cudnnHandle_t handle() const { return dnn_.handle(); }
 
-    /// The plan of this convolution, made if need be: the first of `candidates` or, if there are more, the one for which
-    /// `seconds(plan)` is least.
+    /// The plan of this convolution, made if need be: the first of `candidates` or, if there are more, the one for
+    /// which `seconds(plan)` is least.
     template <class Seconds>
     std::shared_ptr<const ConvolutionPlan> find(const Convolution& what, const Settings& settings,
                                                 const Seconds& seconds) {
         const std::int64_t budget = settings.workspace_budget;
         const std::size_t candidates = std::size_t(std::max(1, settings.timed_engines));
-        const Key key{int(what.direction), int(what.type), what.x.n, what.x.h,      what.x.w,
-                      what.x.c,            what.options,   what.add, what.numerics, budget, candidates};
+        const Key key{int(what.direction), int(what.type), what.x.n,      what.x.h, what.x.w,  what.x.c,
+                      what.options,        what.add,       what.numerics, budget,   candidates};
         if (const auto known = places_.find(key); known != places_.end()) {
             ++hits;
             plans_.splice(plans_.begin(), plans_, known->second);
             return plans_.front().second;
         }
+        context_.expects_live("a convolution is planned");
         ++misses;
         std::vector<ConvolutionPlan> offered = plan_convolutions(target_, what, budget, candidates);
         std::size_t best = 0;
@@ -82,6 +84,7 @@ class PlanCache {
     using Key = std::tuple<int, int, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Conv2dOptions, bool,
                            Numerics, std::int64_t, std::size_t>;
     using Plans = std::list<std::pair<Key, std::shared_ptr<const ConvolutionPlan>>>;
+    Context<Gpu>& context_;
     Dnn dnn_;
     Target target_;
     Plans plans_;
