@@ -25,8 +25,12 @@ template <class D> void wait([[maybe_unused]] Context<D>& context) {
 #endif
 }
 
-/// Seconds of each step, the first ones left out.
-template <class T, class D, class Net> std::vector<double> time_steps(Net& net, const Choices& choices, int classes) {
+struct Times {
+    std::vector<double> seconds;  ///< of each step, the first ones left out
+    bool recorded = false;        ///< whether they were launches of a recording
+};
+
+template <class T, class D, class Net> Times time_steps(Net& net, const Choices& choices, int classes) {
     auto& context = default_context<D>();
     const pipeline::ImageSize size = choices.common.image_size();
     const Recomputing recomputing(choices.common.recompute == "batch_norm" ? Recompute::batch_norm
@@ -40,31 +44,42 @@ template <class T, class D, class Net> std::vector<double> time_steps(Net& net, 
     for (int i = 0; i < choices.common.batch; ++i) labels.push_back(int(random.below(std::uint64_t(classes))));
     const auto there = to_device<D>(host);
     const Variable<T, D> x(op::template convert<T>(there.context(), there));
-    std::vector<double> seconds;
+    op::Targets<D> targets(classes);
+    targets.set(labels);
+    using Loss = Tensor<Accumulate<T>, D>;
+    CapturedStep<Net, Loss> captured(
+        net, {.recorded = choices.common.graph, .say = [](const std::string& s) { std::cerr << "note: " << s << '\n'; }});
+    Times times;
     for (int i = 0; i < choices.warm_up + choices.steps; ++i) {
         wait(context);
         const auto begin = std::chrono::steady_clock::now();
-        cross_entropy(net(x, Mode::train), std::span<const int>(labels)).backward();
-        adam.step(net);
-        clear_gradients(net);
+        captured.run(adam, std::tie(x.value(), targets), [&] {
+            const auto loss = cross_entropy(net(x, Mode::train), targets);
+            loss.backward();
+            adam.step(net);
+            clear_gradients(net);
+            return loss.value();
+        });
         wait(context);
         if (i >= choices.warm_up)
-            seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+            times.seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
         if (i + 1 == choices.warm_up) context.memory().reset_peak();
     }
-    return seconds;
+    times.recorded = captured.launches() >= std::uint64_t(choices.steps);
+    return times;
 }
 
 template <class T, class D> int bench(const Choices& choices) {
-    std::vector<double> seconds;
+    Times times;
     if (choices.common.top.empty()) {
         PatchClassifier<T, D> net(choices.common.network, choices.classes, 0.0, 1);
-        seconds = time_steps<T, D>(net, choices, choices.classes);
+        times = time_steps<T, D>(net, choices, choices.classes);
     } else {
         auto net = to_whole_image(PatchClassifier<T, D>(choices.common.network, 1, 0.0, 1),
                                   parse_top(choices.common.top), 2, 1);
-        seconds = time_steps<T, D>(net, choices, 2);
+        times = time_steps<T, D>(net, choices, 2);
     }
+    std::vector<double>& seconds = times.seconds;
     std::sort(seconds.begin(), seconds.end());
     const double median = seconds[seconds.size() / 2];
     const MemoryUse use = default_context<D>().memory().use();
@@ -73,7 +88,7 @@ template <class T, class D> int bench(const Choices& choices) {
               << "\", \"batch\": " << choices.common.batch << ", \"precision\": \"" << choices.common.precision
               << (choices.common.tf32 ? " tf32" : "") << "\", \"device\": \"" << choices.common.device
               << "\", \"freeze\": \"" << choices.freeze << "\", \"recompute\": \"" << choices.common.recompute
-              << "\", \"steps\": " << seconds.size() << ", \"median_seconds\": " << median
+              << "\", \"graph\": " << (times.recorded ? "true" : "false") << ", \"steps\": " << seconds.size() << ", \"median_seconds\": " << median
               << ", \"least_seconds\": " << seconds.front()
               << ", \"images_per_second\": " << choices.common.batch / median << ", \"peak_bytes\": " << use.peak
               << ", \"reserved_bytes\": " << use.peak_reserved << "}" << std::endl;
@@ -106,9 +121,11 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--freeze", c.freeze, "dotted name of the part to freeze");
     app.add_option("--steps", c.steps, "steps timed")->check(CLI::Range(1, 100000))->capture_default_str();
-    app.add_option("--warm-up", c.warm_up, "steps before")->check(CLI::Range(1, 100000))->capture_default_str();
+    app.add_option("--warm-up", c.warm_up, "steps before; the third is recorded")
+        ->check(CLI::Range(1, 100000))->capture_default_str();
     app.add_flag("--tf32", c.common.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
     app.add_flag("--nondeterministic", c.common.nondeterministic, "GPU: engines whose bits differ from run to run");
+    app.add_flag("!--no-graph", c.common.graph, "GPU: run steps op by op instead of as one CUDA graph");
     CLI11_PARSE(app, argc, argv);
     try {
         return pipeline::with_device(c.common, [&]<class T, class D>() { return bench<T, D>(c); });

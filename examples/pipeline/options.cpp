@@ -115,6 +115,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_option("--accumulate", o.accumulate, "batches whose gradients are added before a step")
             ->check(CLI::Range(1, 4096))
             ->capture_default_str();
+        app.add_flag("!--no-graph", o.graph, "GPU: run steps op by op; the bits are the same");
         app.add_flag("--resume", o.resume, "go on from last.safetensors in --out");
         app.add_flag("!--no-augment", o.augment, "leave the augmentation out");
         app.add_flag("!--no-balance", o.balance, "count every sample the same instead of every class of a batch");

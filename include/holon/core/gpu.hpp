@@ -86,11 +86,11 @@ template <> class Context<Gpu> {
         staging_.upload(to, from, bytes);
     }
     void download(void* to, const void* from, std::size_t bytes) {
-        const gpu::Download wanted{to, from, bytes};
+        const Download wanted{to, from, bytes};
         download({&wanted, 1});
     }
     /// Several at once, with one wait.
-    void download(std::span<const gpu::Download> wanted) {
+    void download(std::span<const Download> wanted) {
         expects_live("bytes of the card are asked for");
         staging_.download(wanted);
     }

@@ -37,13 +37,6 @@ class Stopwatch {
     cudaEvent_t begin_ = nullptr, end_ = nullptr;
 };
 
-/// Bytes of the card that are wanted here.
-struct Download {
-    void* to;
-    const void* from;
-    std::size_t bytes;
-};
-
 /// Pinned buffers through which bytes go to and from a card, two for each way: while one is on its way, the other is
 /// filled. Small transfers share a buffer, so that a handful of them waits for nothing.
 class Staging {

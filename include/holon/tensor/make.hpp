@@ -9,26 +9,6 @@
 
 namespace holon {
 
-template <class T, class D = Cpu>
-Tensor<T, D> full(Shape shape, T value, Context<D>& context = default_context<D>()) {
-    Tensor<T, D> out(shape, context);
-    [[maybe_unused]] const T zero{};
-    if constexpr (std::same_as<D, Cpu>) {
-        std::fill_n(out.data(), out.size(), value);
-    } else if (std::memcmp(&value, &zero, sizeof value) == 0) {
-        context.clear(out.data(), std::size_t(out.size()) * sizeof(T));
-    } else if constexpr (!std::same_as<D, Plan>) {
-        const std::vector<T> host(std::size_t(out.size()), value);
-        context.upload(out.data(), host.data(), host.size() * sizeof(T));
-    }
-    return out;
-}
-
-template <class T, class D = Cpu>
-Tensor<T, D> zeros(Shape shape, Context<D>& context = default_context<D>()) {
-    return full<T, D>(shape, T(0), context);
-}
-
 /// Elements that `fill(std::span<T>)` writes: now and, in a step that is being recorded, before each of its launches.
 /// What changes from step to step (a counter, a rate) enters a recorded step here; `fill` must live as long as it.
 template <class T, class D = Cpu, class Fill>
@@ -53,6 +33,24 @@ Tensor<T, D> provided(Shape shape, const Fill& fill, Context<D>& context = defau
         context.upload(out.data(), host.data(), count * sizeof(T));
         return out;
     }
+}
+
+template <class T, class D = Cpu>
+Tensor<T, D> full(Shape shape, T value, Context<D>& context = default_context<D>()) {
+    [[maybe_unused]] const T zero{};
+    if constexpr (!std::same_as<D, Cpu>) {
+        if (std::memcmp(&value, &zero, sizeof value) == 0) {
+            Tensor<T, D> out(shape, context);
+            context.clear(out.data(), std::size_t(shape.size()) * sizeof(T));
+            return out;
+        }
+    }
+    return provided<T, D>(shape, [value](std::span<T> to) { std::fill(to.begin(), to.end(), value); }, context);
+}
+
+template <class T, class D = Cpu>
+Tensor<T, D> zeros(Shape shape, Context<D>& context = default_context<D>()) {
+    return full<T, D>(shape, T(0), context);
 }
 
 /// From `shape.size()` values in n, h, w, c order.
