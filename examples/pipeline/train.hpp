@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <holon/checkpoint/engines.hpp>
 #include <holon/checkpoint/network.hpp>
 #include <holon/loss/balance.hpp>
 #include <holon/model/input_form.hpp>
@@ -242,6 +243,7 @@ int run_training(Net& net, const Task& task, const Options& options,
                                " = ", found == file.metadata().end() ? "nothing" : found->second, ", this run has ", value,
                                "; resume with the options it was started with");
         }
+        load_engines(file, default_context<D>(), note);
         std::cout << "resuming at epoch " << epoch + 1 << ", batch " << batch << '\n';
     }
     CsvLog log(options.out + "/log.csv",
@@ -251,6 +253,7 @@ int run_training(Net& net, const Task& task, const Options& options,
     const auto metadata = [&] {
         Metadata all = task.metadata;
         add_input_form(all, task.form);
+        add_engines(all, default_context<D>());
         all["holon.stage"] = text(stage);
         all["holon.stage.epoch"] = text(epoch_in_stage);
         all["holon.epoch"] = text(epoch);
