@@ -1,7 +1,7 @@
 // conv_plans: what cuDNN would run for every convolution of the paper's four networks, on cards that need not be there.
 // Prints CSV, one line a convolution, direction, element type and card; exits with 1 if one has no engine within 256
 // MiB. --here: for the card at hand, what cuDNN picks with the card beside what it picks with its description alone.
-#include <holon/op/gpu/convolution.hpp>
+#include <holon/op/gpu/choices.hpp>
 
 #include <iostream>
 
@@ -32,9 +32,30 @@ std::string place(const bench::Query& q) {
                 q.options.stride);
 }
 
+/// Whether a plan's choice, written down and read again, gives the same engine, knobs and workspace, by our account and
+/// by cuDNN's.
+bool leads_back(const gpu::Target& target, const gpu::Convolution& what, const gpu::ConvolutionPlan& plan) {
+    const auto key = gpu::key_of(what);
+    const auto choice = gpu::parse_choices(gpu::format_choices("", {{key, plan.choice}})).at(key);
+    try {
+        const auto again = gpu::plan_convolution(target, what, budget, choice);
+        // cuDNN's own words for what of a plan is not the convolution or the card.
+        const auto words = [](const gpu::ConvolutionPlan& of) {
+            const std::string json = of.plan.characters(CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
+            return json.substr(std::min(json.size(), json.find("\"engine\":")));
+        };
+        if (again.choice == plan.choice && again.workspace == plan.workspace && words(again) == words(plan))
+            return true;
+        std::cerr << plan.engine << ": led to " << gpu::format_choices("", {{key, again.choice}}) << '\n';
+    } catch (const DeviceError& error) {
+        std::cerr << plan.engine << ": " << error.what() << '\n';
+    }
+    return false;
+}
+
 int described_cards() {
     const auto all = all_convolutions();
-    int missing = 0, plans = 0;
+    int missing = 0, plans = 0, lost = 0;
     std::cout << "# cuDNN " << gpu::cudnn_version_text() << ", no card: plans, not runs\n"
               << "card,element,direction,adds,image,filter,stride,engine,workspace_bytes\n";
     for (const auto& card : op::plan::cards()) {
@@ -44,10 +65,11 @@ int described_cards() {
             for (const auto& [q, where] : all) {
                 std::cout << card.key << ',' << e.name << ',' << place(q) << ',';
                 try {
-                    const auto plan =
-                        gpu::plan_convolution({nullptr, &device, card.name},
-                                              {q.direction, e.type, q.image, q.options, q.add, e.numerics}, budget);
-                    ++plans;
+                    const gpu::Target target{nullptr, &device, card.name};
+                    const gpu::Convolution what{q.direction, e.type, q.image, q.options, q.add, e.numerics};
+                    const auto plan = gpu::plan_convolution(target, what, budget);
+                    // Of every eighth: what a checkpoint would store of it must lead back to it.
+                    if (plans++ % 8 == 0) lost += !leads_back(target, what, plan);
                     std::cout << '"' << plan.engine << "\"," << plan.workspace << '\n';
                 } catch (const DeviceError& error) {
                     ++missing;
@@ -57,8 +79,9 @@ int described_cards() {
             }
         }
     }
-    std::cerr << all.size() << " convolutions, " << plans << " plans, " << missing << " missing\n";
-    return missing == 0 ? 0 : 1;
+    std::cerr << all.size() << " convolutions, " << plans << " plans, " << missing
+              << " missing, of every eighth's stored choices " << lost << " led elsewhere\n";
+    return missing == 0 && lost == 0 ? 0 : 1;
 }
 
 #ifdef HOLON_CUDA
@@ -81,20 +104,25 @@ int card_at_hand() {
             return "none,";
         }
     };
-    int same = 0, count = 0, missing = 0;
+    int same = 0, count = 0, missing = 0, lost = 0;
     std::cout << "# cuDNN " << gpu::cudnn_version_text() << " on " << real.name << "\n"
               << "element,direction,adds,image,filter,stride,with_card,workspace_bytes,described,workspace_bytes\n";
     for (const ElementCase& e : elements) {
         for (const auto& [q, where] : all_convolutions()) {
             const gpu::Convolution what{q.direction, e.type, q.image, q.options, q.add, e.numerics};
+            if (count % 8 == 0) try {
+                    lost += !leads_back(real, what, gpu::plan_convolution(real, what, budget));
+                } catch (const DeviceError&) {  // `pick` counts it as missing
+                }
             const std::string with_card = pick(real, what), without = pick({nullptr, &description, real.name}, what);
             std::cout << e.name << ',' << place(q) << ',' << with_card << ',' << without << '\n';
             ++count, same += with_card.substr(0, with_card.find(',')) == without.substr(0, without.find(','));
             missing += with_card == "none,";
         }
     }
-    std::cerr << count << " convolutions, " << same << " with the same engine, " << missing << " without one\n";
-    return missing == 0 ? 0 : 1;
+    std::cerr << count << " convolutions, " << same << " with the same engine, " << missing
+              << " without one, of every eighth's stored choices " << lost << " led elsewhere\n";
+    return missing == 0 && lost == 0 ? 0 : 1;
 }
 #endif
 

@@ -32,7 +32,11 @@ template <class D> void wait([[maybe_unused]] Context<D>& context) {
 template <class T, class D, class Net> class Stepper {
  public:
     Stepper(Net made, const Choices& choices, int classes)
-        : net_(std::move(made)), adam_(make_adam(net_, {.rate = 1e-4})) {
+        : net_(std::move(made)),
+          adam_(make_adam(net_, {.rate = 1e-4})),
+          targets_(classes),
+          captured_(net_, {.recorded = choices.common.graph,
+                           .say = [](const std::string& sentence) { std::cerr << "note: " << sentence << '\n'; }}) {
         for (const std::string& name : choices.frozen) freeze(net_, name, Statistics::fixed);
         const pipeline::ImageSize size = choices.common.image_size();
         const Shape shape{choices.common.batch, size.rows, size.columns, 3};
@@ -41,19 +45,31 @@ template <class T, class D, class Net> class Stepper {
         else
             x_ = Variable<T, D>(pipeline::random_on<T, D>(shape, 1));
         Random random(1);
-        for (int i = 0; i < choices.common.batch; ++i) labels_.push_back(int(random.below(std::uint64_t(classes))));
+        std::vector<int> labels;
+        for (int i = 0; i < choices.common.batch; ++i) labels.push_back(int(random.below(std::uint64_t(classes))));
+        targets_.set(labels);
     }
+    Stepper(const Stepper&) = delete;
+    Stepper& operator=(const Stepper&) = delete;
+
     void operator()() {
-        cross_entropy(net_(x_, Mode::train), std::span<const int>(labels_)).backward();
-        adam_.step(net_);
-        clear_gradients(net_);
+        captured_.run(adam_, std::tie(x_.value(), targets_), [&] {
+            const auto loss = cross_entropy(net_(x_, Mode::train), targets_);
+            loss.backward();
+            adam_.step(net_);
+            clear_gradients(net_);
+            return loss.value();
+        });
     }
+    /// Steps that were launches of a recording.
+    std::uint64_t launches() const { return captured_.launches(); }
 
  private:
     Net net_;
     decltype(make_adam(std::declval<Net&>(), {})) adam_;
     Variable<T, D> x_;
-    std::vector<int> labels_;
+    op::Targets<D> targets_;
+    CapturedStep<Net, Tensor<Accumulate<T>, D>> captured_;
 };
 
 /// What is to be trained, ready to step.
@@ -104,6 +120,7 @@ template <class T, class D> int bench(const Choices& choices) {
             seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
         }
         const MemoryUse use = context.memory().use();
+        const bool recorded = step.launches() >= std::uint64_t(choices.steps);
         if (choices.common.profile) print_profiled<T, D>(step, choices);
 
         std::sort(seconds.begin(), seconds.end());
@@ -114,7 +131,8 @@ template <class T, class D> int bench(const Choices& choices) {
         std::cout << "{\"library\": \"holon\", \"network\": \"" << c.network << "\", \"top\": \"" << c.top
                   << "\", \"size\": \"" << c.size << "\", \"batch\": " << c.batch << ", \"precision\": \""
                   << c.precision << (c.tf32 ? " tf32" : "") << "\", \"device\": \"" << c.device << "\", \"freeze\": \""
-                  << frozen << "\", \"recompute\": \"" << c.recompute << "\", \"steps\": " << seconds.size()
+                  << frozen << "\", \"recompute\": \"" << c.recompute
+                  << "\", \"graph\": " << (recorded ? "true" : "false") << ", \"steps\": " << seconds.size()
                   << ", \"median_seconds\": " << median << ", \"least_seconds\": " << seconds.front()
                   << ", \"images_per_second\": " << c.batch / median << ", \"peak_bytes\": " << use.peak
                   << ", \"reserved_bytes\": " << use.peak_reserved << "}" << std::endl;
@@ -150,9 +168,12 @@ int main(int argc, char** argv) {
     app.add_flag("--profile", c.common.profile,
                  "a table of where as many steps again spend their time, before the line");
     app.add_option("--steps", c.steps, "steps timed")->check(CLI::Range(1, 100000))->capture_default_str();
-    app.add_option("--warm-up", c.warm_up, "steps before")->check(CLI::Range(1, 100000))->capture_default_str();
+    app.add_option("--warm-up", c.warm_up, "steps before; the third is recorded")
+        ->check(CLI::Range(1, 100000))
+        ->capture_default_str();
     app.add_flag("--tf32", c.common.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
     app.add_flag("--nondeterministic", c.common.nondeterministic, "GPU: engines whose bits differ from run to run");
+    app.add_flag("!--no-graph", c.common.graph, "GPU: run steps op by op instead of as one CUDA graph");
     CLI11_PARSE(app, argc, argv);
     try {
         return pipeline::with_device(c.common, [&]<class T, class D>() { return bench<T, D>(c); });

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Everything there is to run on a CUDA machine, without a network; each part writes DIR/PART.json with the card and the versions.
 #   tests/gpu.sh [--out DIR] [--build DIR] [part...]
-# Parts, each well inside 9 minutes: build, suite (the op suite, kernels and plans on the card), sanitize (compute-sanitizer over
-# it), plans (cuDNN's picks with and without the card), conv (convolutions one by one), ops (all other ops), step (training steps
-# beside PyTorch, where it is installed), demo (phantoms trained on the card; mini-MIAS too where HOLON_DATA is). Without parts: all.
+# Parts, each well inside 9 minutes: build, suite (the op suite, kernels, recorded steps and stored plans on the card), sanitize
+# (compute-sanitizer over it), plans (cuDNN's picks with and without the card), conv (convolutions one by one), ops (all other
+# ops), step (training steps beside PyTorch, where it is installed), demo (phantoms trained on the card; mini-MIAS too where
+# HOLON_DATA is). Without parts: all.
 # Needs nvcc, cuDNN (CUDNN_ROOT may name a pip wheel's nvidia/cudnn), oneDNN, CMake, and the packages of examples/install.sh.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -78,6 +79,9 @@ part_step() {
                 [ "$precision" != tf32 ] || flags=(--precision fp32 --tf32)
                 "$build/bench/bench_step" --device gpu --network $network --size "$1" --batch "$2" "${flags[@]}" --steps 20 --warm-up 5 |
                     tee /dev/stderr | grep '^{' >> "$rows" || return 1
+                [ "$2" = 256 ] ||  # the same without CUDA graphs, where launching is a larger share
+                    "$build/bench/bench_step" --device gpu --network $network --size "$1" --batch "$2" "${flags[@]}" --steps 20 --warm-up 5 \
+                        --no-graph | tee /dev/stderr | grep '^{' >> "$rows" || return 1
                 [ -z "$python" ] || ! "$python" -c "import torch, torchvision" 2>/dev/null || {
                     "$python" bench/peers/step.py --device gpu --network $network --size "$1" --batch "$2" --precision "$precision" \
                         --steps 20 --warm-up 5 | tee -a "$rows"

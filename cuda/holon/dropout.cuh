@@ -6,7 +6,9 @@
 namespace holon::gpu {
 
 /// y = x where the mask keeps, times `keep`, else 0. Forward and backward alike; four elements of a counter a step.
-template <class T> __global__ void masked_copy(std::int64_t count, Mask mask, const T* x, T* y, bool add) {
+/// The mask is read from memory, so that a recorded step can be launched with another.
+template <class T> __global__ void masked_copy(std::int64_t count, const Mask* from, const T* x, T* y, bool add) {
+    const Mask mask = *from;
     for (std::int64_t block = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; 4 * block < count;
          block += std::int64_t(gridDim.x) * blockDim.x) {
         const auto words = philox(mask.seed, mask.first + std::uint64_t(block), mask.stream);

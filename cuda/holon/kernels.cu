@@ -278,7 +278,7 @@ void cross_entropy_backward(const Queue& queue, int images, int classes, const f
 
 // Augmentation and regularisation.
 
-template <class T> void dropout(const Queue& queue, std::int64_t count, const Mask& mask, const T* x, T* y, bool add) {
+template <class T> void dropout(const Queue& queue, std::int64_t count, const Mask* mask, const T* x, T* y, bool add) {
     launch(queue, masked_copy<T>, flat_grid(queue, divided_up(count, 4)), flat_threads, count, mask, x, y, add);
 }
 template <class T>
@@ -298,17 +298,25 @@ void affine_warp_backward(const Queue& queue, const Warping& o, const WarpImage*
 
 // Optimizers and norms.
 
-void adam(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers) {
-    if (count) launch(queue, adam_step, dim3(unsigned(chunks)), flat_threads, all, count, numbers);
+void adam(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers,
+          const float* scale) {
+    if (count) launch(queue, adam_step, dim3(unsigned(chunks)), flat_threads, all, count, numbers, scale);
 }
-void sgd(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov,
-         float unscale) {
-    if (count) launch(queue, sgd_step, dim3(unsigned(chunks)), flat_threads, all, count, momentum, nesterov, unscale);
+void sgd(const Queue& queue, const StepParameter* all, int count, std::int64_t chunks, const SgdNumbers* numbers,
+         const float* scale) {
+    if (count) launch(queue, sgd_step, dim3(unsigned(chunks)), flat_threads, all, count, numbers, scale);
 }
 template <class T> void squared_norm(const Queue& queue, std::int64_t count, const T* x, double* scratch) {
     const dim3 parts(std::min(flat_grid(queue, count).x, unsigned(reduce_threads)));
     launch(queue, square_parts<T>, parts, reduce_threads, count, x, scratch + 1);
-    launch(queue, join_parts, 1, reduce_threads, int(parts.x), scratch + 1, scratch);
+    launch(queue, join_parts, 1, reduce_threads, std::int64_t(parts.x), scratch + 1, scratch);
+}
+void squared_norm(const Queue& queue, const NormPart* all, int count, std::int64_t chunks, double* scratch) {
+    if (chunks) launch(queue, square_chunks, dim3(unsigned(chunks)), reduce_threads, all, count, scratch + 1);
+    launch(queue, join_parts, 1, reduce_threads, chunks, scratch + 1, scratch);
+}
+void step_scale(const Queue& queue, const double* squares, const float* loss, const StepLimit* limit, float* out) {
+    launch(queue, decide_step, 1, 1, squares, loss, limit, out);
 }
 template <class T> void find_not_finite(const Queue& queue, std::int64_t count, const T* x, int* bad) {
     launch(queue, not_finite<T>, flat_grid(queue, count), flat_threads, count, x, bad);
@@ -337,7 +345,7 @@ template <class T> void find_not_finite(const Queue& queue, std::int64_t count, 
     template void global_average_backward(const Queue&, std::int64_t, std::int64_t, int, const T*, T*, bool);         \
     template void softmax(const Queue&, std::int64_t, int, const T*, T*);                                             \
     template void softmax_backward(const Queue&, std::int64_t, int, const T*, const T*, T*, bool);                    \
-    template void dropout(const Queue&, std::int64_t, const Mask&, const T*, T*, bool);                               \
+    template void dropout(const Queue&, std::int64_t, const Mask*, const T*, T*, bool);                               \
     template void affine_warp(const Queue&, const Warping&, const WarpImage*, bool, const T*, float*, T*);            \
     template void affine_warp_backward(const Queue&, const Warping&, const WarpImage*, bool, const T*, const T*,      \
                                        float*, T*, bool);                                                             \

@@ -4,8 +4,8 @@
 
 namespace holon::gpu {
 
-/// The parameter that a chunk belongs to: the last that begins at or before it.
-__device__ inline const StepParameter& parameter_of(const StepParameter* all, int count, std::int64_t chunk) {
+/// The one of several tensors that a chunk belongs to: the last that begins at or before it.
+template <class Part> __device__ inline const Part& part_of(const Part* all, int count, std::int64_t chunk) {
     int low = 0, past = count;  // it is among those in between
     while (past - low > 1) {
         const int middle = low + (past - low) / 2;
@@ -23,11 +23,19 @@ __device__ inline void chunk_of(const StepParameter& p, std::int64_t& begin, std
     end = minimum(begin + step_chunk, p.count);
 }
 
+/// What gradients are multiplied by; false if the step is to be left out. See op::step_scale.
+__device__ inline bool is_taken(const float* scale, float& unscale) {
+    if (!scale) return true;
+    unscale = scale[0];
+    return scale[1] != 0;
+}
+
 /// Formula: op::AdamStep. Grid: all chunks of all parameters. What changes from step to step is read from memory, so
-/// that a recorded step can be replayed.
-__global__ void adam_step(const StepParameter* all, int count, const AdamNumbers* numbers) {
-    const StepParameter& p = parameter_of(all, count, std::int64_t(blockIdx.x));
-    const AdamNumbers n = *numbers;
+/// that a recorded step can be launched again.
+__global__ void adam_step(const StepParameter* all, int count, const AdamNumbers* numbers, const float* scale) {
+    const StepParameter& p = part_of(all, count, std::int64_t(blockIdx.x));
+    AdamNumbers n = *numbers;
+    if (!is_taken(scale, n.unscale)) return;
     const float rate = p.rate * n.rate;
     std::int64_t begin, end;
     chunk_of(p, begin, end);
@@ -42,17 +50,19 @@ __global__ void adam_step(const StepParameter* all, int count, const AdamNumbers
 }
 
 /// Formula: op::SgdStep. Grid: all chunks of all parameters.
-__global__ void sgd_step(const StepParameter* all, int count, float momentum, bool nesterov, float unscale) {
-    const StepParameter& p = parameter_of(all, count, std::int64_t(blockIdx.x));
+__global__ void sgd_step(const StepParameter* all, int count, const SgdNumbers* numbers, const float* scale) {
+    const StepParameter& p = part_of(all, count, std::int64_t(blockIdx.x));
+    SgdNumbers n = *numbers;
+    if (!is_taken(scale, n.unscale)) return;
     std::int64_t begin, end;
     chunk_of(p, begin, end);
     for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
-        const float slope = unscale * p.gradient[i] + p.coupled * p.value[i];
+        const float slope = n.unscale * p.gradient[i] + p.coupled * p.value[i];
         float step = slope;
         if (p.first) {
-            const float velocity = momentum * p.first[i] + slope;
+            const float velocity = n.momentum * p.first[i] + slope;
             p.first[i] = velocity;
-            step = nesterov ? slope + momentum * velocity : velocity;
+            step = n.nesterov ? slope + n.momentum * velocity : velocity;
         }
         p.value[i] = p.shrink * p.value[i] - p.rate * step;
     }

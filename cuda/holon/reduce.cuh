@@ -1,5 +1,6 @@
 // reduce.cuh: one number out of many, the same in every run.
 #pragma once
+#include <holon/optimizer.cuh>
 #include <holon/vocabulary.cuh>
 
 namespace holon::gpu {
@@ -30,11 +31,34 @@ template <class T> __global__ void square_parts(std::int64_t count, const T* x, 
     if (threadIdx.x == 0) parts[blockIdx.x] = sum;
 }
 
-/// *out = the sum of at most `reduce_threads` parts. One block.
-__global__ void join_parts(int count, const double* parts, double* out) {
+/// parts[b] = sum of squares over chunk b of several tensors. Grid: all chunks of all of them.
+__global__ void square_chunks(const NormPart* all, int count, double* parts) {
     HOLON_SHARED(double, sums, reduce_threads);
-    const double sum = block_sum(sums, int(threadIdx.x) < count ? parts[threadIdx.x] : 0.0);
+    const NormPart& p = part_of(all, count, std::int64_t(blockIdx.x));
+    const std::int64_t begin = (std::int64_t(blockIdx.x) - p.first_chunk) * norm_chunk,
+                       end = begin + norm_chunk < p.count ? begin + norm_chunk : p.count;
+    double sum = 0;
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += reduce_threads) sum += double(p.x[i]) * double(p.x[i]);
+    sum = block_sum(sums, sum);
+    if (threadIdx.x == 0) parts[blockIdx.x] = sum;
+}
+
+/// *out = the sum of all parts. One block.
+__global__ void join_parts(std::int64_t count, const double* parts, double* out) {
+    HOLON_SHARED(double, sums, reduce_threads);
+    double sum = 0;
+    for (std::int64_t i = threadIdx.x; i < count; i += reduce_threads) sum += parts[i];
+    sum = block_sum(sums, sum);
     if (threadIdx.x == 0) *out = sum;
+}
+
+/// Formula: op::step_scale. One thread.
+__global__ void decide_step(const double* squares, const float* loss, const StepLimit* limit, float* out) {
+    const double norm = squares ? sqrt(*squares) : 0.0, real = norm * limit->unscale;
+    const bool finite = norm - norm == 0 && (!loss || *loss - *loss == 0);
+    out[0] = float(limit->clip > 0 && real > limit->clip ? limit->unscale * limit->clip / real : limit->unscale);
+    out[1] = finite ? 1.0f : 0.0f;
+    out[2] = float(norm);
 }
 
 /// Every thread that finds one writes the same 1.

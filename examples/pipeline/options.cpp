@@ -144,6 +144,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_option("--accumulate", o.accumulate, "batches whose gradients are added before a step")
             ->check(CLI::Range(1, 4096))
             ->capture_default_str();
+        app.add_flag("!--no-graph", o.graph, "GPU: run steps op by op; the bits are the same");
         app.add_flag("--resume", o.resume, "go on from last.safetensors in --out");
         app.add_flag("--profile", o.profile,
                      "after the first epoch of each stage, a table of where its steps' time went, layer by layer");

@@ -37,6 +37,7 @@ struct Options {
     std::string epochs, rates, l2;  ///< lists over the stages; empty: the paper's
     std::string bn_mode = "legacy";
     std::string recompute = "nothing";
+    bool graph = true;  ///< GPU: steps are recorded as CUDA graphs
     bool resume = false;
     bool profile = false;
     bool augment = true;

@@ -4,15 +4,19 @@
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include <holon/checkpoint/engines.hpp>
 #include <holon/checkpoint/network.hpp>
 #include <holon/graph/profile_table.hpp>
 #include <holon/loss/balance.hpp>
 #include <holon/model/input_form.hpp>
 #include <holon/model/stage.hpp>
+#include <holon/optim/captured_step.hpp>
 #include <holon/optim/loss_scale.hpp>
 
 #include "pipeline/augment.hpp"
@@ -49,16 +53,39 @@ inline Tensor<float, Cpu> grey_batch(const std::vector<Sample>& samples, int row
     return grey;
 }
 
+/// Batches of so many images, one after the other where the device reads them: a recorded step finds the next one in the
+/// place of the last.
+template <Device D> class BatchInput {
+ public:
+    BatchInput(std::int64_t images, int rows, int columns, std::int64_t classes = 1)
+        : grey({images, rows, columns, 1}), targets(classes) {}
+
+    /// Of as many samples as there are images.
+    void set(const std::vector<Sample>& samples) {
+        copy_from_host(grey, grey_batch(samples, int(grey.shape().h), int(grey.shape().w)));
+        std::vector<op::Warp> list;
+        for (const Sample& sample : samples) list.push_back(sample.warp);
+        warps.set(list);
+    }
+
+    Tensor<float, D> grey;
+    op::Warps<D> warps;
+    op::Targets<D> targets;
+};
+
 /// The network's input: warped, copied to three channels, in the form its weights expect.
 template <Element T, Device D>
+Variable<T, D> network_input(const BatchInput<D>& batch, const InputForm& form, bool bilinear) {
+    auto& context = batch.grey.context();
+    return Variable<T, D>(op::template convert<T>(
+        context, op::affine_warp(context, batch.grey, batch.warps, form.warp(bilinear))));
+}
+template <Element T, Device D>
 Variable<T, D> network_input(const std::vector<Sample>& samples, int rows, int columns, const InputForm& form,
-                               bool bilinear) {
-    std::vector<op::Warp> warps;
-    for (const Sample& sample : samples) warps.push_back(sample.warp);
-    const Tensor<float, Cpu> grey = grey_batch(samples, rows, columns);
-    const Tensor<float, D> there = to_device<D>(grey);
-    const Tensor<float, D> input = op::affine_warp(there.context(), there, warps, form.warp(bilinear));
-    return Variable<T, D>(op::template convert<T>(there.context(), input));
+                             bool bilinear) {
+    BatchInput<D> batch(std::int64_t(samples.size()), rows, columns);
+    batch.set(samples);
+    return network_input<T>(batch, form, bilinear);
 }
 
 /// Class shares of every sample of a set, n rows of `classes` numbers, in evaluation mode, batch after batch.
@@ -160,16 +187,11 @@ void explain_non_finite(Net& net, const Variable<T, D>& x, const std::vector<int
     cross_entropy(logits, std::span<const int>(labels));
 }
 
-/// One step of the optimizer by the gradients at hand, their norm cut at `clip` if that is above 0. With a scaled loss the
-/// scale is taken back, and a step whose gradients ran over is left out.
-template <class Net, class Optimizer> void take_step(Net& net, Optimizer& optimizer, LossScale* scale, double clip) {
-    if (!scale && clip <= 0) return optimizer.step(net);
-    const double norm = gradient_norm(net);
-    const std::optional<double> unscale = scale ? scale->accept(norm) : 1.0;
-    if (!unscale) return;
-    const double real = norm * *unscale;
-    optimizer.step(net, clip > 0 && real > clip ? *unscale * clip / real : *unscale);
-}
+/// What the trainers read of a step, with one wait.
+template <class A, Device D> struct StepResult {
+    Tensor<A, D> loss, logits;
+    Tensor<A, D> scale;  ///< `step_scale`'s answer, where the step went as far as the optimizer
+};
 
 /// One step of `net`, which lives on `Plan`, in `stage`.
 template <class Net> void plan_stage_step(Net net, const Stage& stage, Statistics frozen, const Shape& images) {
@@ -227,6 +249,11 @@ int run_training(Net& net, const Task& task, const Options& options,
     auto adam = make_adam(net, {});
     constexpr bool scaled = std::same_as<T, half>;  // the other types reach as far down as float
     LossScale loss_scale;
+    const auto scale_now = [&] { return scaled ? loss_scale.scale() : 1.0; };
+    using A = Accumulate<T>;
+    std::map<std::size_t, BatchInput<D>> inputs;  // by how many images: all batches but the last of an epoch have the same
+    const auto note = [](const std::string& sentence) { std::cout << "note: " << sentence << '\n'; };
+    CapturedStep<Net, StepResult<A, D>> captured(net, {.recorded = options.graph, .say = note});
 
     if (options.resume) {
         const SafetensorsFile file(last_path);
@@ -249,6 +276,7 @@ int run_training(Net& net, const Task& task, const Options& options,
                                " = ", found == file.metadata().end() ? "nothing" : found->second, ", this run has ", value,
                                "; resume with the options it was started with");
         }
+        load_engines(file, default_context<D>(), note);
         std::cout << "resuming at epoch " << epoch + 1 << ", batch " << batch << '\n';
     }
     CsvLog log(options.out + "/log.csv",
@@ -258,6 +286,7 @@ int run_training(Net& net, const Task& task, const Options& options,
     const auto metadata = [&] {
         Metadata all = task.metadata;
         add_input_form(all, task.form);
+        add_engines(all, default_context<D>());
         all["holon.stage"] = text(stage);
         all["holon.stage.epoch"] = text(epoch_in_stage);
         all["holon.epoch"] = text(epoch);
@@ -276,6 +305,7 @@ int run_training(Net& net, const Task& task, const Options& options,
     for (; stage < task.stages.size(); ++stage, epoch_in_stage = 0) {
         const Stage& now = task.stages[stage];
         enter_stage(net, now, frozen);
+        captured.forget();
         if (epoch_in_stage == 0 && batch == 0) adam = make_adam(net, {});
         adam.prepare(net);
         adam.options.rate = now.rate;
@@ -294,33 +324,54 @@ int run_training(Net& net, const Task& task, const Options& options,
                 std::vector<int> labels;
                 for (const std::size_t i : next->indices) labels.push_back(set.labels[i]);
                 const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
-                const auto x = network_input<T, D>(next->items, set.rows, set.columns, task.form, options.bilinear);
-                holon::detail::lap("input", Pass::forward);
-                const auto logits = net(x, Mode::train);
-                const auto loss = cross_entropy(logits, std::span<const int>(labels), weights);
-                const double value = double(to_host(loss.value()).data()[0]);
-                if (!std::isfinite(value)) {
-                    explain_non_finite(net, x, labels);
-                    throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", batch + 1,
+                BatchInput<D>& input =
+                    inputs.try_emplace(labels.size(), std::int64_t(labels.size()), set.rows, set.columns,
+                                       net.fc.weight.shape().n)
+                        .first->second;
+                input.set(next->items);
+                input.targets.set(labels, weights);
+                ++batch;
+                const bool steps = ++pending == options.accumulate || batch == batches;
+                const auto& result = captured.run(adam, std::tie(input.grey, input.warps, input.targets, steps), [&] {
+                    const auto x = network_input<T>(input, task.form, options.bilinear);
+                    holon::detail::lap("input", Pass::forward);
+                    const auto given = net(x, Mode::train);
+                    const auto loss = cross_entropy(given, input.targets);
+                    loss.backward(provided<A, D>({1, 1, 1, 1}, [&](std::span<A> to) {
+                        to[0] = A(scale_now() / options.accumulate);
+                    }));
+                    StepResult<A, D> out{loss.value(), given.value(), {}};
+                    if (steps) {
+                        out.scale = step_scale(net, loss.value(), scaled || options.clip > 0,
+                                               [&] { return op::StepLimit{1 / scale_now(), options.clip}; });
+                        adam.step(net, out.scale);
+                        clear_gradients(net);
+                    }
+                    return out;
+                });
+                const auto [loss, logits, scale] = to_host_together(result.loss, result.logits, result.scale);
+                const double value = double(loss.data()[0]);
+                if (!std::isfinite(value)) {  // the optimizer left such a step out: the parameters are those that led here
+                    explain_non_finite(net, network_input<T>(input, task.form, options.bilinear), labels);
+                    throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", batch,
                                             "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
                 }
-                using A = Accumulate<T>;
-                const double seed = (scaled ? loss_scale.scale() : 1.0) / options.accumulate;
-                loss.backward(full<A, D>({1, 1, 1, 1}, A(seed)));
-                ++batch;
-                if (++pending == options.accumulate || batch == batches) {
-                    take_step(net, adam, scaled ? &loss_scale : nullptr, options.clip);
-                    clear_gradients(net);
+                if (steps) {
                     pending = 0;
+                    const bool taken = scale.data()[1] != 0;
+                    if (!taken && !scaled)
+                        throw NumericError(text("the gradient is not finite at epoch ", epoch + 1, ", batch ", batch,
+                                                "; smaller --rates help; ", last_path, " is the last good epoch"));
+                    if (!taken) adam.take_back();
+                    if (scaled) loss_scale.accept(taken ? double(scale.data()[2]) : std::numeric_limits<double>::infinity());
                 }
                 if (profiled) profile->stop();
                 if (options.profile && epoch_in_stage == 0 && !profile) profile.emplace();
                 loss_sum += value * double(labels.size());
                 samples_done += long(labels.size());
                 const auto classes = logits.shape().c;
-                const auto scores = to_host(logits.value());
                 for (std::size_t k = 0; k < labels.size(); ++k) {
-                    const auto* row = scores.data() + std::int64_t(k) * classes;
+                    const auto* row = logits.data() + std::int64_t(k) * classes;
                     correct += std::max_element(row, row + classes) - row == labels[k];
                 }
                 progress.update(batch, text("loss ", loss_sum / double(samples_done)));

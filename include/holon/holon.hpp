@@ -9,6 +9,7 @@
 #include <holon/layer/summary.hpp>
 #include <holon/loss/balance.hpp>
 #include <holon/optim/adam.hpp>
+#include <holon/optim/captured_step.hpp>
 #include <holon/optim/loss_scale.hpp>
 #include <holon/optim/sgd.hpp>
 #include <holon/checkpoint/network.hpp>

@@ -164,6 +164,12 @@ std::int64_t workspace_of(std::int64_t engine, const Convolution& c) {
     }
 }
 
+std::vector<std::pair<std::int64_t, std::int64_t>> knobs_of(std::int64_t engine) {
+    if (engine == plain) return {{CUDNN_KNOB_TYPE_TILE_SIZE, 3}, {CUDNN_KNOB_TYPE_SPLIT_K, 1}};
+    if (engine == tensor_core) return {{CUDNN_KNOB_TYPE_TILE_SIZE, 7}};
+    return {};
+}
+
 void compute(const Convolution& c, std::int64_t engine, const void* x, const void* w, const void* y) {
     const std::int64_t in = c.x.dims[1], out = c.y.dims[1];
     std::vector<double> sum(std::size_t(c.result().size()));

@@ -46,6 +46,8 @@ std::vector<std::int64_t> engines_for(const Convolution& c, cudnnBackendHeurMode
 std::vector<cudnnBackendNumericalNote_t> numerical_notes(std::int64_t engine);
 std::vector<cudnnBackendBehaviorNote_t> behavior_notes(std::int64_t engine);
 std::int64_t workspace_of(std::int64_t engine, const Convolution& c);
+/// The knobs of an engine, by type, with the values that the heuristics choose. A plan takes any from 0 to that.
+std::vector<std::pair<std::int64_t, std::int64_t>> knobs_of(std::int64_t engine);
 
 /// Does it, in the way of an engine.
 void compute(const Convolution& c, std::int64_t engine, const void* x, const void* w, const void* y);

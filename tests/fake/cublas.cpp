@@ -87,7 +87,7 @@ extern "C" {
 
 cublasStatus_t CUBLASWINAPI cublasCreate_v2(cublasHandle_t* handle) {
     const Lock lock(runtime().mutex);
-    if (ready() != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
+    if (ready() != cudaSuccess || forbidden_in_capture() != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
     if (runtime().settings.compute_capability < runtime().settings.oldest_kernels) return CUBLAS_STATUS_ARCH_MISMATCH;
     *handle = handles().make();
     ++runtime().counts.handles;

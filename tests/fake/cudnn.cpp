@@ -64,6 +64,9 @@ std::optional<cudnnBackendAttributeType_t> type_to_read(const Content& content, 
     static constexpr Result results[] = {
         {CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR},
         {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR},
+        {CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR},
+        {CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE},
+        {CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64},
         {CUDNN_BACKEND_ENGINE_DESCRIPTOR, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64},
         {CUDNN_BACKEND_ENGINE_DESCRIPTOR, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE},
         {CUDNN_BACKEND_ENGINE_DESCRIPTOR, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE},
@@ -184,6 +187,8 @@ cudnnStatus_t CUDNNWINAPI cudnnCreate(cudnnHandle_t* handle) {
     const Lock lock(runtime().mutex);
     if (ready() != cudaSuccess)
         return refuse(CUDNN_STATUS_NOT_INITIALIZED, "cudaGetDeviceCount(&count) != cudaSuccess");
+    if (forbidden_in_capture() != cudaSuccess)
+        return refuse(CUDNN_STATUS_NOT_INITIALIZED, "a handle takes memory, which a capture forbids");
     if (runtime().settings.compute_capability < runtime().settings.oldest_kernels)
         return refuse(CUDNN_STATUS_NOT_SUPPORTED_ARCH_MISMATCH, "the device is too old");
     *handle = handles().make();
@@ -223,6 +228,7 @@ cudnnStatus_t CUDNNWINAPI cudnnBackendCreateDescriptor(cudnnBackendDescriptorTyp
         case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
         case CUDNN_BACKEND_ENGINE_DESCRIPTOR:
         case CUDNN_BACKEND_ENGINECFG_DESCRIPTOR:
+        case CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR:
         case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR:
         case CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR:
         case CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR:
@@ -307,13 +313,29 @@ cudnnStatus_t CUDNNWINAPI cudnnBackendGetAttribute(cudnnBackendDescriptor_t desc
     switch (name) {
         case CUDNN_ATTR_ENGINEHEUR_RESULTS: {
             std::vector<std::shared_ptr<Content>> results;
-            for (const std::int64_t engine : content->offer)
+            for (const std::int64_t engine : content->offer) {
                 results.push_back(finished(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, *content, engine));
+                results.back()->knobs = knobs_of(engine);
+            }
             return give(results, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, wanted, count, to);
         }
         case CUDNN_ATTR_ENGINECFG_ENGINE:
             return give({finished(CUDNN_BACKEND_ENGINE_DESCRIPTOR, *content, content->engine)},
                         CUDNN_BACKEND_ENGINE_DESCRIPTOR, wanted, count, to);
+        case CUDNN_ATTR_ENGINECFG_KNOB_CHOICES: {
+            std::vector<std::shared_ptr<Content>> choices;
+            for (const auto& knob : content->knobs) {
+                choices.push_back(finished(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, *content, content->engine));
+                choices.back()->knobs = {knob};
+            }
+            // cuDNN 9.19 does not count them beforehand: asked for none, it says that there are none.
+            if (wanted == 0) choices.clear();
+            return give(choices, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, wanted, count, to);
+        }
+        case CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE:
+            return give(std::vector{cudnnBackendKnobType_t(content->knobs.front().first)}, wanted, count, to);
+        case CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE:
+            return give(std::vector{content->knobs.front().second}, wanted, count, to);
         case CUDNN_ATTR_ENGINE_GLOBAL_INDEX:
             return give(std::vector{content->engine}, wanted, count, to);
         case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:

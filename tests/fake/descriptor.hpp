@@ -40,6 +40,7 @@ struct Content {
     Convolution convolution;          // of a convolution (but its tensors), an operation, and all that is made of it
     std::vector<std::int64_t> offer;  // of heuristics
     std::int64_t engine = 0;          // of an engine, its configuration, its plan
+    std::vector<std::pair<std::int64_t, std::int64_t>> knobs;  // of a configuration; of a choice, only one
     std::int64_t workspace = 0;       // of a plan
 
     const Attribute* find(cudnnBackendAttributeName_t name) const {

@@ -35,6 +35,7 @@ Settings& settings();
 /// What is alive, and what has been done since `reset`.
 struct Counts {
     std::int64_t allocations = 0, bytes = 0, peak_bytes = 0;  ///< device memory; freed when the free is called
+    std::int64_t allocation_calls = 0;                        ///< that gave device or pinned memory since `reset`
     std::int64_t pinned_allocations = 0, pinned_bytes = 0;
     std::int64_t streams = 0, events = 0, pools = 0, graphs = 0, handles = 0, descriptors = 0;  ///< alive
     std::int64_t kernels = 0;                                                                   ///< calls of `enqueue`

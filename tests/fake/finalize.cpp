@@ -14,7 +14,7 @@ constexpr auto tensor = CUDNN_BACKEND_TENSOR_DESCRIPTOR, convolution = CUDNN_BAC
                graph = CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, heuristics = CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR,
                engine = CUDNN_BACKEND_ENGINE_DESCRIPTOR, configuration = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
                plan = CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, pack = CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR,
-               device = CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR;
+               device = CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, knob = CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR;
 constexpr auto numbers = CUDNN_TYPE_INT64, child = CUDNN_TYPE_BACKEND_DESCRIPTOR;
 
 const Rule rules[] = {
@@ -60,6 +60,9 @@ const Rule rules[] = {
     {engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, "the global index", numbers, 1, 1, true},
     {engine, CUDNN_ATTR_ENGINE_DEVICEPROP, "the device", child, 1, 1, false, device},
     {configuration, CUDNN_ATTR_ENGINECFG_ENGINE, "the engine", child, 1, 1, true, engine},
+    {configuration, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, "the knobs", child, 1, many, false, knob},
+    {knob, CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, "the knob's type", CUDNN_TYPE_KNOB_TYPE, 1, 1, true},
+    {knob, CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, "the knob's value", numbers, 1, 1, true},
     {plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, "the engine configuration", child, 1, 1, false, configuration},
     {plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, "the handle", CUDNN_TYPE_HANDLE, 1, 1, false},
     {plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, "the device", child, 1, 1, false, device},
@@ -187,7 +190,26 @@ cudnnStatus_t finalize_engine(Content& c) {
     return refuse(CUDNN_STATUS_NOT_SUPPORTED, "engine " + std::to_string(c.engine) + " does not do this convolution");
 }
 
+cudnnStatus_t finalize_configuration(Content& c) {
+    c.engine = c.child(CUDNN_ATTR_ENGINECFG_ENGINE).engine;
+    c.convolution = c.child(CUDNN_ATTR_ENGINECFG_ENGINE).convolution;
+    c.knobs = knobs_of(c.engine);
+    const Attribute* const chosen = c.find(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES);
+    for (std::size_t i = 0; chosen && i < chosen->children.size(); ++i) {
+        const auto& [type, value] = chosen->children[i]->knobs.front();
+        const auto own =
+            std::find_if(c.knobs.begin(), c.knobs.end(), [&, t = type](const auto& k) { return k.first == t; });
+        if (own == c.knobs.end()) return bad("the engine has no such knob");
+        if (value < 0 || value > own->second) return bad("the knob does not go there");
+        own->second = value;
+    }
+    return CUDNN_STATUS_SUCCESS;
+}
+
+// Engines load modules and may take memory when a plan is made of them: not while this thread captures a stream.
 cudnnStatus_t finalize_plan(Content& c) {
+    if (c.find(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) && forbidden_in_capture() != cudaSuccess)
+        return refuse(CUDNN_STATUS_EXECUTION_FAILED_CUDART, "a plan cannot be made while a stream is captured");
     if (!c.find(CUDNN_ATTR_EXECUTION_PLAN_HANDLE) && !c.find(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP))
         return bad("a plan needs a handle or a described device");
     if (c.find(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG)) {
@@ -251,8 +273,10 @@ cudnnStatus_t finalize(Content& c) {
         case engine:
             return finalize_engine(c);
         case configuration:
-            c.engine = c.child(CUDNN_ATTR_ENGINECFG_ENGINE).engine;
-            c.convolution = c.child(CUDNN_ATTR_ENGINECFG_ENGINE).convolution;
+            return finalize_configuration(c);
+        case knob:
+            c.knobs = {{c.at(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE).get<cudnnBackendKnobType_t>(),
+                        c.at(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE).get<std::int64_t>()}};
             return CUDNN_STATUS_SUCCESS;
         case plan:
             return finalize_plan(c);

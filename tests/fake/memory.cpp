@@ -44,6 +44,7 @@ char* new_device_block(std::size_t size, Block block) {
 #endif
     Counts& c = runtime().counts;
     ++c.allocations;
+    ++c.allocation_calls;
     c.bytes += std::int64_t(size);
     c.peak_bytes = std::max(c.peak_bytes, c.bytes);
     return at;
@@ -237,6 +238,7 @@ cudaError_t CUDARTAPI cudaHostAlloc(void** at, size_t size, unsigned flags) {
     block.ordinal = current_device();
     *at = new_block(size, block);
     ++r.counts.pinned_allocations;
+    ++r.counts.allocation_calls;
     r.counts.pinned_bytes += std::int64_t(size);
     return cudaSuccess;
 }

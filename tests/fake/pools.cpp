@@ -74,6 +74,7 @@ cudaError_t CUDARTAPI cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolPr
     Runtime& r = runtime();
     const Lock lock(r.mutex);
     if (const cudaError_t error = ready()) return report(error);
+    if (const cudaError_t error = forbidden_in_capture()) return report(error);
     const cudaMemPoolProps& p = *properties;
     if (p.allocType != cudaMemAllocationTypePinned || p.location.type != cudaMemLocationTypeDevice ||
         p.location.id < 0 || p.location.id >= r.settings.devices)
@@ -100,6 +101,7 @@ cudaError_t CUDARTAPI cudaMemPoolDestroy(cudaMemPool_t handle) {
 cudaError_t CUDARTAPI cudaMemPoolTrimTo(cudaMemPool_t handle, size_t keep) {
     const Lock lock(runtime().mutex);
     if (const cudaError_t error = ready()) return report(error);
+    if (const cudaError_t error = forbidden_in_capture()) return report(error);
     trim(pool_of(handle, "cudaMemPoolTrimTo"), keep);
     return cudaSuccess;
 }

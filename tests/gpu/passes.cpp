@@ -119,53 +119,59 @@ TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[g
     const std::int64_t sizes[] = {1, 64, gpu::step_chunk, gpu::step_chunk + 1, 3 * gpu::step_chunk - 5};
     enum class Kind { adam, sgd, momentum, nesterov };
     in_every_order([&](const gpu::Queue& queue) {
-        for (const Kind kind : {Kind::adam, Kind::sgd, Kind::momentum, Kind::nesterov}) {
-            std::vector<Both<float>> g, w, m, v;
-            std::uint64_t seed = 1;
-            for (const std::int64_t size : sizes)
-                for (auto* list : {&g, &w, &m, &v}) list->emplace_back(vector_shape(size), seed++);
-            for (auto& second : v)
-                for (std::size_t i = 0; i < second.narrow.size(); ++i) {
-                    second.narrow[i] = std::abs(second.narrow[i]);
-                    second.wide.data()[i] = double(second.narrow[i]);
+        // Half of the gradients are taken, as the numbers say or as was decided on the card; or none, and nothing
+        // moves.
+        constexpr float half_taken[] = {0.5f, 1}, left_out[] = {0.5f, 0};
+        for (const float* scale : {static_cast<const float*>(nullptr), half_taken, left_out})
+            for (const Kind kind : {Kind::adam, Kind::sgd, Kind::momentum, Kind::nesterov}) {
+                std::vector<Both<float>> g, w, m, v;
+                std::uint64_t seed = 1;
+                for (const std::int64_t size : sizes)
+                    for (auto* list : {&g, &w, &m, &v}) list->emplace_back(vector_shape(size), seed++);
+                for (auto& second : v)
+                    for (std::size_t i = 0; i < second.narrow.size(); ++i) {
+                        second.narrow[i] = std::abs(second.narrow[i]);
+                        second.wide.data()[i] = double(second.narrow[i]);
+                    }
+                std::vector<op::AdamOperand<double, Cpu>> adams;
+                std::vector<op::SgdOperand<double, Cpu>> sgds;
+                std::vector<gpu::StepParameter> parameters;
+                std::int64_t chunks = 0;
+                const double rate = 0.01, coupled = 0.1, decoupled = 0.2;
+                const bool moving = kind != Kind::sgd;
+                for (std::size_t k = 0; k < g.size(); ++k) {
+                    adams.push_back({&g[k].wide, &w[k].wide, &m[k].wide, &v[k].wide, rate, coupled, decoupled});
+                    sgds.push_back({&g[k].wide, &w[k].wide, moving ? &m[k].wide : nullptr, rate, coupled, decoupled});
+                    parameters.push_back({g[k].narrow.data(), w[k].narrow.data(), moving ? m[k].narrow.data() : nullptr,
+                                          kind == Kind::adam ? v[k].narrow.data() : nullptr, sizes[k], chunks,
+                                          float(rate), float(coupled), float(1 - rate * decoupled)});
+                    chunks += (sizes[k] + gpu::step_chunk - 1) / gpu::step_chunk;
                 }
-            std::vector<op::AdamOperand<double, Cpu>> adams;
-            std::vector<op::SgdOperand<double, Cpu>> sgds;
-            std::vector<gpu::StepParameter> parameters;
-            std::int64_t chunks = 0;
-            const double rate = 0.01, coupled = 0.1, decoupled = 0.2;
-            const bool moving = kind != Kind::sgd;
-            for (std::size_t k = 0; k < g.size(); ++k) {
-                adams.push_back({&g[k].wide, &w[k].wide, &m[k].wide, &v[k].wide, rate, coupled, decoupled});
-                sgds.push_back({&g[k].wide, &w[k].wide, moving ? &m[k].wide : nullptr, rate, coupled, decoupled});
-                parameters.push_back({g[k].narrow.data(), w[k].narrow.data(), moving ? m[k].narrow.data() : nullptr,
-                                      kind == Kind::adam ? v[k].narrow.data() : nullptr, sizes[k], chunks, float(rate),
-                                      float(coupled), float(1 - rate * decoupled)});
-                chunks += (sizes[k] + gpu::step_chunk - 1) / gpu::step_chunk;
+                if (kind == Kind::adam) {
+                    const op::AdamStep step{.step = 3, .gradient_scale = 0.5};
+                    const gpu::AdamNumbers numbers{0.9f,
+                                                   0.1f,
+                                                   0.999f,
+                                                   0.001f,
+                                                   float(1 / (1 - std::pow(step.beta1, 3.0))),
+                                                   float(1 / std::sqrt(1 - std::pow(step.beta2, 3.0))),
+                                                   1e-8f,
+                                                   scale ? NAN : 0.5f};
+                    if (scale != left_out)
+                        op::adam(context, std::span<const op::AdamOperand<double, Cpu>>(adams), step);
+                    gpu::adam(queue, parameters.data(), int(parameters.size()), chunks, &numbers, scale);
+                } else {
+                    const op::SgdStep step{moving ? 0.9 : 0.0, kind == Kind::nesterov, 0.5};
+                    if (scale != left_out) op::sgd(context, std::span<const op::SgdOperand<double, Cpu>>(sgds), step);
+                    const gpu::SgdNumbers numbers{float(step.momentum), scale ? NAN : float(step.gradient_scale),
+                                                  step.nesterov};
+                    gpu::sgd(queue, parameters.data(), int(parameters.size()), chunks, &numbers, scale);
+                }
+                for (std::size_t k = 0; k < g.size(); ++k) {
+                    REQUIRE(error(w[k].narrow, w[k].wide) < 1e-5);
+                    REQUIRE(error(m[k].narrow, m[k].wide) < 1e-6);
+                    REQUIRE(error(v[k].narrow, v[k].wide) < 1e-6);
+                }
             }
-            if (kind == Kind::adam) {
-                const op::AdamStep step{.step = 3, .gradient_scale = 0.5};
-                const gpu::AdamNumbers numbers{0.9f,
-                                               0.1f,
-                                               0.999f,
-                                               0.001f,
-                                               float(1 / (1 - std::pow(step.beta1, 3.0))),
-                                               float(1 / std::sqrt(1 - std::pow(step.beta2, 3.0))),
-                                               1e-8f,
-                                               0.5f};
-                op::adam(context, std::span<const op::AdamOperand<double, Cpu>>(adams), step);
-                gpu::adam(queue, parameters.data(), int(parameters.size()), chunks, &numbers);
-            } else {
-                const op::SgdStep step{moving ? 0.9 : 0.0, kind == Kind::nesterov, 0.5};
-                op::sgd(context, std::span<const op::SgdOperand<double, Cpu>>(sgds), step);
-                gpu::sgd(queue, parameters.data(), int(parameters.size()), chunks, float(step.momentum), step.nesterov,
-                         float(step.gradient_scale));
-            }
-            for (std::size_t k = 0; k < g.size(); ++k) {
-                REQUIRE(error(w[k].narrow, w[k].wide) < 1e-5);
-                REQUIRE(error(m[k].narrow, m[k].wide) < 1e-6);
-                REQUIRE(error(v[k].narrow, v[k].wide) < 1e-6);
-            }
-        }
     });
 }

@@ -108,11 +108,11 @@ TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu][d
             const Shape s = vector_shape(count);
             const Both<T> x(s, 1), old(s, 2);
             auto y = target<T>(count), dx = old.narrow;
-            gpu::dropout(queue, count, words, x.narrow.data(), y.data(), false);
+            gpu::dropout(queue, count, &words, x.narrow.data(), y.data(), false);
             REQUIRE(error(y, op::dropout(context, x.wide, mask)) == 0);
             auto gradient = old.wide.clone();
             op::dropout_backward(context, x.wide, mask, gradient, Gradient::add);
-            gpu::dropout(queue, count, words, x.narrow.data(), dx.data(), true);
+            gpu::dropout(queue, count, &words, x.narrow.data(), dx.data(), true);
             REQUIRE(error(dx, gradient) < kernel_tolerance<T>());
         }
     });
@@ -232,6 +232,56 @@ TEMPLATE_TEST_CASE("the range of a sampled image is of all its pixels and of no 
                 REQUIRE(range == std::vector<float>{-2, 3, -2, 1, 1, 3});
             }
         }
+    });
+}
+
+TEST_CASE("the sum of squares over several tensors, and how a step takes gradients by it", "[gpu][optimizer]") {
+    auto& context = default_context<Cpu>();
+    const std::int64_t sizes[] = {1, 300, gpu::norm_chunk, gpu::norm_chunk + 1, 3 * gpu::norm_chunk - 7};
+    in_every_order([&](const gpu::Queue& queue) {
+        std::vector<Both<float>> all;
+        std::vector<const Tensor<double, Cpu>*> wide;
+        std::vector<gpu::NormPart> parts;
+        std::int64_t chunks = 0;
+        for (const std::int64_t size : sizes) all.emplace_back(vector_shape(size), std::uint64_t(size));
+        for (auto& x : all) {
+            wide.push_back(&x.wide);
+            parts.push_back({x.narrow.data(), x.wide.size(), chunks});
+            chunks += (x.wide.size() + gpu::norm_chunk - 1) / gpu::norm_chunk;
+        }
+        std::vector<double> scratch(std::size_t(1 + chunks), NAN);
+        const auto sum = [&] {
+            gpu::squared_norm(queue, parts.data(), int(parts.size()), chunks, scratch.data());
+            return scratch[0];
+        };
+        const double squares = op::squared_norm(context, std::span<const Tensor<double, Cpu>* const>(wide));
+        REQUIRE(sum() == Approx(squares).epsilon(1e-12));
+        const double first = sum();
+        REQUIRE(sum() == first);  // bit by bit
+
+        float out[3] = {NAN, NAN, NAN}, loss = 1;
+        const auto decide = [&](gpu::StepLimit limit, bool by_norm, bool by_loss) {
+            gpu::step_scale(queue, by_norm ? scratch.data() : nullptr, by_loss ? &loss : nullptr, &limit, out);
+        };
+        const double norm = std::sqrt(first);
+        decide({0.5, 0}, true, true);
+        CHECK((out[0] == 0.5f && out[1] == 1 && out[2] == float(norm)));
+        decide({0.5, norm / 4}, true, false);
+        CHECK(out[0] == float(0.5 * (norm / 4) / (norm * 0.5)));
+        decide({0.5, norm}, true, false);
+        CHECK(out[0] == 0.5f);
+        loss = INFINITY;
+        decide({0.5, 0}, false, true);
+        CHECK((out[1] == 0 && out[2] == 0));
+        decide({0.5, 0}, true, false);
+        CHECK(out[1] == 1);
+        all[3].narrow[5] = NAN;
+        sum();
+        decide({0.5, 1}, true, false);
+        CHECK(out[1] == 0);
+        parts.clear();
+        gpu::squared_norm(queue, parts.data(), 0, 0, scratch.data());
+        CHECK(scratch[0] == 0);
     });
 }
 

@@ -1,12 +1,7 @@
-// core/gpu.hpp: one CUDA card: its stream, its memory, and what goes between it and this machine.
+// core/gpu.hpp: one CUDA card: its stream, its memory, what goes between it and this machine, and steps recorded on it.
 #pragma once
-#include <cuda_runtime_api.h>
-
-#include <algorithm>
-#include <array>
-#include <cstring>
-
 #include <holon/core/context.hpp>
+#include <holon/core/recording.hpp>
 
 namespace holon {
 
@@ -14,16 +9,6 @@ namespace gpu {
 
 /// "13.0" of CUDA's 13000.
 inline std::string cuda_version_text(int version) { return text(version / 1000, '.', version % 1000 / 10); }
-
-/// Throws `DeviceError` with CUDA's own words.
-inline void expects_cuda(cudaError_t status, const char* what) {
-    if (status == cudaSuccess) return;
-    throw DeviceError(text("CUDA, ", what, ": ", cudaGetErrorName(status), ", ", cudaGetErrorString(status),
-                           status == cudaErrorMemoryAllocation
-                               ? ""
-                               : "; an earlier kernel may be to blame: CUDA_LAUNCH_BLOCKING=1 or compute-sanitizer "
-                                 "finds which"));
-}
 
 /// Number of usable cards. Throws `DeviceError` where there is none, saying why: no card, no driver, or a driver too
 /// old for the runtime this was built with.
@@ -64,221 +49,6 @@ inline void choose_device(int number) {
 /// Oldest architecture that kernels are compiled for: Turing.
 constexpr int oldest_capability = 75;
 
-/// The allocator of a card: a stream-ordered pool of its own. What is released is reused at once by what follows in the
-/// same stream; the system is asked again only when the pool must grow.
-class PoolMemory {
- public:
-    PoolMemory(int device, cudaStream_t stream, std::string card) : stream_(stream), card_(std::move(card)) {
-        cudaMemPoolProps props{};
-        props.allocType = cudaMemAllocationTypePinned;
-        props.location.type = cudaMemLocationTypeDevice;
-        props.location.id = device;
-        expects_cuda(cudaMemPoolCreate(&pool_, &props), "making a memory pool");
-        std::uint64_t keep_all = ~std::uint64_t(0);
-        expects_cuda(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep_all), "setting up the pool");
-    }
-    ~PoolMemory() {
-        cudaStreamSynchronize(stream_);
-        cudaMemPoolDestroy(pool_);
-    }
-    PoolMemory(const PoolMemory&) = delete;
-    PoolMemory& operator=(const PoolMemory&) = delete;
-
-    /// At least `bytes` bytes, aligned to 256. Throws `OutOfMemory` past the limit or when the card has no more.
-    void* allocate(std::size_t bytes) {
-        const std::lock_guard lock(mutex_);
-        const std::size_t rounded = Blocks::rounded(bytes), before = use_.reserved;
-        void* block = nullptr;
-        if (rounded <= limit_ && use_.current <= limit_ - rounded) {
-            block = take(rounded);
-            if (!block) {  // gaps that the pool keeps may be in the way
-                trim_unlocked();
-                block = take(rounded);
-            }
-        }
-        if (block && !holds_limit()) {
-            expects_cuda(cudaFreeAsync(block, stream_), "freeing");
-            block = nullptr;
-            trim_unlocked();
-        }
-        if (!block) holon::detail::refuse_memory(bytes, use_, limit_, card_);
-        use_.current += rounded;
-        use_.peak = std::max(use_.peak, use_.current);
-        if (use_.reserved > before) ++use_.growths;
-        return block;
-    }
-
-    void release(void* block, std::size_t bytes) noexcept {
-        const std::lock_guard lock(mutex_);
-        cudaFreeAsync(block, stream_);
-        use_.current -= Blocks::rounded(bytes);
-    }
-
-    MemoryUse use() const {
-        const std::lock_guard lock(mutex_);
-        return use_;
-    }
-    void reset_peak() {
-        const std::lock_guard lock(mutex_);
-        use_.peak = use_.current;
-        use_.peak_reserved = use_.reserved;
-    }
-    void set_limit(std::size_t bytes) {
-        const std::lock_guard lock(mutex_);
-        limit_ = bytes;
-    }
-    std::size_t limit() const {
-        const std::lock_guard lock(mutex_);
-        return limit_;
-    }
-    /// Gives memory that holds nothing back to the card.
-    void trim() {
-        const std::lock_guard lock(mutex_);
-        trim_unlocked();
-    }
-
- private:
-    /// Null where the card has no more.
-    void* take(std::size_t bytes) {
-        void* block = nullptr;
-        const cudaError_t status = cudaMallocFromPoolAsync(&block, bytes, pool_, stream_);
-        if (status != cudaErrorMemoryAllocation) {
-            expects_cuda(status, "allocating");
-            return block;
-        }
-        (void)cudaGetLastError();
-        return nullptr;
-    }
-    /// Reads what the pool holds; false where that is more than allowed, even after gaps were given back.
-    bool holds_limit() {
-        read_reserved();
-        if (use_.reserved > limit_) trim_unlocked();
-        return use_.reserved <= limit_;
-    }
-    void read_reserved() {
-        std::uint64_t reserved = 0;
-        expects_cuda(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &reserved), "asking the pool");
-        use_.reserved = std::size_t(reserved);
-        use_.peak_reserved = std::max(use_.peak_reserved, use_.reserved);
-    }
-    void trim_unlocked() {
-        expects_cuda(cudaStreamSynchronize(stream_), "waiting for the card");
-        expects_cuda(cudaMemPoolTrimTo(pool_, 0), "trimming the pool");
-        std::uint64_t reserved = 0;
-        expects_cuda(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &reserved), "asking the pool");
-        use_.reserved = std::size_t(reserved);
-    }
-
-    mutable std::mutex mutex_;
-    cudaStream_t stream_;
-    std::string card_;
-    cudaMemPool_t pool_ = nullptr;
-    MemoryUse use_;
-    std::size_t limit_ = no_limit;
-};
-
-/// Measures what a stream does between two calls, on the card's own clock.
-class Stopwatch {
- public:
-    explicit Stopwatch(cudaStream_t stream) : stream_(stream) {
-        expects_cuda(cudaEventCreate(&begin_), "making an event");
-        expects_cuda(cudaEventCreate(&end_), "making an event");
-    }
-    ~Stopwatch() {
-        cudaEventDestroy(begin_);
-        cudaEventDestroy(end_);
-    }
-    Stopwatch(const Stopwatch&) = delete;
-    Stopwatch& operator=(const Stopwatch&) = delete;
-
-    void start() { expects_cuda(cudaEventRecord(begin_, stream_), "recording an event"); }
-    /// Seconds since `start`; waits for the stream.
-    double stop() {
-        expects_cuda(cudaEventRecord(end_, stream_), "recording an event");
-        expects_cuda(cudaEventSynchronize(end_), "waiting for the card");
-        float milliseconds = 0;
-        expects_cuda(cudaEventElapsedTime(&milliseconds, begin_, end_), "reading the clock");
-        return double(milliseconds) * 1e-3;
-    }
-
- private:
-    cudaStream_t stream_;
-    cudaEvent_t begin_ = nullptr, end_ = nullptr;
-};
-
-/// Two pinned buffers through which bytes go to and from a card: while one is on its way, the other is filled.
-class Staging {
- public:
-    static constexpr std::size_t buffer_bytes = std::size_t(4) << 20;
-
-    explicit Staging(cudaStream_t stream) : stream_(stream) {}
-    ~Staging() {
-        for (Buffer& b : buffers_) {
-            if (!b.bytes) continue;
-            cudaEventSynchronize(b.sent);
-            cudaEventDestroy(b.sent);
-            cudaFreeHost(b.bytes);
-        }
-    }
-    Staging(const Staging&) = delete;
-    Staging& operator=(const Staging&) = delete;
-
-    /// Returns as soon as `from` may be written again.
-    void upload(void* to, const void* from, std::size_t bytes) {
-        for (std::size_t at = 0; at < bytes; at += buffer_bytes) {
-            const std::size_t part = std::min(buffer_bytes, bytes - at);
-            Buffer& b = next();
-            std::memcpy(b.bytes, static_cast<const char*>(from) + at, part);
-            expects_cuda(cudaMemcpyAsync(static_cast<char*>(to) + at, b.bytes, part, cudaMemcpyHostToDevice, stream_),
-                         "copying to the card");
-            expects_cuda(cudaEventRecord(b.sent, stream_), "recording an event");
-        }
-    }
-    /// Returns when the bytes have arrived, and with them everything that was asked of the card before.
-    void download(void* to, const void* from, std::size_t bytes) {
-        // One part behind: while a part is on its way, the one before it is copied out.
-        Buffer* before = nullptr;
-        std::size_t before_at = 0, before_part = 0;
-        const auto arrive = [&] {
-            if (!before) return;
-            expects_cuda(cudaEventSynchronize(before->sent), "copying from the card");
-            std::memcpy(static_cast<char*>(to) + before_at, before->bytes, before_part);
-        };
-        for (std::size_t at = 0; at < bytes; at += buffer_bytes) {
-            const std::size_t part = std::min(buffer_bytes, bytes - at);
-            Buffer& b = next();
-            expects_cuda(
-                cudaMemcpyAsync(b.bytes, static_cast<const char*>(from) + at, part, cudaMemcpyDeviceToHost, stream_),
-                "copying from the card");
-            expects_cuda(cudaEventRecord(b.sent, stream_), "recording an event");
-            arrive();
-            before = &b, before_at = at, before_part = part;
-        }
-        arrive();
-    }
-
- private:
-    struct Buffer {
-        void* bytes = nullptr;
-        cudaEvent_t sent = nullptr;
-    };
-    /// The buffer that was used longest ago, free to be filled.
-    Buffer& next() {
-        Buffer& b = buffers_[turn_];
-        turn_ = 1 - turn_;
-        if (b.bytes) {
-            expects_cuda(cudaEventSynchronize(b.sent), "waiting for a transfer");
-        } else {
-            expects_cuda(cudaEventCreateWithFlags(&b.sent, cudaEventDisableTiming), "making an event");
-            expects_cuda(cudaHostAlloc(&b.bytes, buffer_bytes, cudaHostAllocDefault), "pinning host memory");
-        }
-        return b;
-    }
-    cudaStream_t stream_;
-    std::array<Buffer, 2> buffers_;
-    std::size_t turn_ = 0;
-};
-
 }  // namespace gpu
 
 /// One card and one stream, in which everything happens in the order of the calls. Calls return before the card is
@@ -311,10 +81,81 @@ template <> class Context<Gpu> {
     void clear(void* to, std::size_t bytes) {
         if (bytes) gpu::expects_cuda(cudaMemsetAsync(to, 0, bytes, stream()), "clearing memory");
     }
-    void upload(void* to, const void* from, std::size_t bytes) { staging_.upload(to, from, bytes); }
-    void download(void* to, const void* from, std::size_t bytes) { staging_.download(to, from, bytes); }
+    void upload(void* to, const void* from, std::size_t bytes) {
+        expects_live("bytes of this machine are sent to the card");
+        staging_.upload(to, from, bytes);
+    }
+    void download(void* to, const void* from, std::size_t bytes) {
+        const Download wanted{to, from, bytes};
+        download({&wanted, 1});
+    }
+    /// Several at once, with one wait.
+    void download(std::span<const Download> wanted) {
+        expects_live("bytes of the card are asked for");
+        staging_.download(wanted);
+    }
     /// Until everything asked so far is done.
-    void wait() { gpu::expects_cuda(cudaStreamSynchronize(stream()), "waiting for the card"); }
+    void wait() {
+        expects_live("the card is waited for");
+        gpu::expects_cuda(cudaStreamSynchronize(stream()), "waiting for the card");
+    }
+
+    /// Memory whose `bytes` bytes `fill` writes before every launch of the step that is being recorded; null where none
+    /// is, and the caller sends them himself.
+    void* provide(std::size_t bytes, gpu::Recording::Fill fill) {
+        if (recording_) return recording_->provide(bytes, std::move(fill));
+        need_.provided += gpu::Recording::provided_size(bytes);
+        return nullptr;
+    }
+    /// The step that is being recorded; null where none is.
+    gpu::Recording* recording() { return recording_; }
+    /// Throws `DeviceError` while a step is recorded, in which there can be no `what`.
+    void expects_live(const char* what) const {
+        if (recording_)
+            throw DeviceError(text("while a step is recorded ", what,
+                                   ", which a launch of the recorded step would not repeat; do it before or after"));
+    }
+
+    /// Runs `step` as it is, and finds out what recording it takes.
+    template <class Step> gpu::RecordingNeed rehearse(const Step& step) {
+        expects_live("a step is rehearsed");
+        need_ = {};
+        memory_.begin_rehearsal();
+        try {
+            step();
+        } catch (...) {
+            memory_.end_rehearsal();
+            throw;
+        }
+        need_.memory = memory_.end_rehearsal();
+        return need_;
+    }
+    /// Runs `take` and gives back what it gives; memory that it takes is none that a recording of the step would need.
+    template <class Take> auto outside_rehearsal(const Take& take) {
+        struct Counting {
+            gpu::PoolMemory& memory;
+            bool before;
+            ~Counting() { memory.count_rehearsal(before); }
+        };
+        const Counting counting{memory_, memory_.count_rehearsal(false)};
+        return take();
+    }
+    /// Records `step`, which must ask for the same memory, in the same order, as when it was rehearsed. Nothing of it
+    /// runs until the recording is launched. What it computes on the host it computes now, once. When it throws,
+    /// nothing has happened to the card's memory; `DeviceError` where it does what cannot be recorded.
+    template <class Step> std::unique_ptr<gpu::Recording> record(const gpu::RecordingNeed& need, const Step& step) {
+        expects_live("another is recorded");
+        auto made = std::make_unique<gpu::Recording>(stream(), memory_, staging_, need);
+        recording_ = made.get();
+        try {
+            made->record(step);
+        } catch (...) {
+            recording_ = nullptr;
+            throw;
+        }
+        recording_ = nullptr;
+        return made;
+    }
 
  private:
     static Card open(int number) {
@@ -343,6 +184,8 @@ template <> class Context<Gpu> {
     Stream stream_;
     gpu::PoolMemory memory_;
     gpu::Staging staging_;
+    gpu::Recording* recording_ = nullptr;
+    gpu::RecordingNeed need_;
     BackendStates states_;
 };
 

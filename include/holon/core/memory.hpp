@@ -14,6 +14,13 @@
 
 namespace holon {
 
+/// Bytes of a device that are wanted in this machine's memory.
+struct Download {
+    void* to;
+    const void* from;
+    std::size_t bytes;
+};
+
 /// Bytes, all of them. `reserved` is what the process holds for us, gaps between blocks included; the operating
 /// system's own high-water mark (VmHWM) follows `peak_reserved`.
 struct MemoryUse {

@@ -38,10 +38,11 @@ Variable<T, D> add(const Variable<T, D>& a, const Variable<T, D>& b) {
         a, b);
 }
 
-/// Sets a share of `mask.rate` of the elements to zero and scales the rest by 1 / (1 - rate) (Srivastava et al. 2014,
-/// "inverted"); dx likewise, by the same mask, which is drawn again rather than kept.
-template <Element T, Device D>
-Variable<T, D> dropout(const Variable<T, D>& x, const op::DropoutMask& mask) {
+/// Sets a share of the mask's rate of the elements to zero and scales the rest by 1 / (1 - rate) (Srivastava et al. 2014,
+/// "inverted"); dx likewise, by the same mask, which is drawn again rather than kept. `mask` is an `op::DropoutMask`, or
+/// what `op::dropout_mask` gave, which a recorded step draws anew before each launch.
+template <Element T, Device D, class Mask = op::DropoutMask>
+Variable<T, D> dropout(const Variable<T, D>& x, const Mask& mask) {
     Context<D>& context = x.context();
     return Variable<T, D>::result(
         "dropout", op::dropout(context, x.value(), mask),

@@ -20,22 +20,28 @@ Variable<T, D> softmax(const Variable<T, D>& x) {
         x);
 }
 
-/// (1/n) sum_i w_i * -log softmax(x_i)[label_i], as 1x1x1x1, for logits (n, 1, 1, classes) in float or double;
-/// `weights` empty means 1 each. dx_i = (w_i / n) (softmax(x_i) - onehot(label_i)).
+/// (1/n) sum_i w_i * -log softmax(x_i)[label_i], as 1x1x1x1, for logits (n, 1, 1, classes) in float or double.
+/// dx_i = (w_i / n) (softmax(x_i) - onehot(label_i)).
 template <class A, Device D>
-Variable<A, D> cross_entropy(const Variable<A, D>& logits, std::span<const int> labels,
-                             std::span<const float> weights = {}) {
+Variable<A, D> cross_entropy(const Variable<A, D>& logits, const op::Targets<D>& targets) {
     Context<D>& context = logits.context();
     return Variable<A, D>::result(
-        "cross_entropy", op::cross_entropy(context, logits.value(), labels, weights),
-        [seen = logits.value(), labels = std::vector<int>(labels.begin(), labels.end()),
-         weights = std::vector<float>(weights.begin(), weights.end()), &context,
-         to_x = logits.edge()](const Tensor<A, D>& dy) {
+        "cross_entropy", op::cross_entropy(context, logits.value(), targets),
+        [seen = logits.value(), targets, &context, to_x = logits.edge()](const Tensor<A, D>& dy) {
             to_x.give([&](Tensor<A, D>& g, Gradient mode) {
-                op::cross_entropy_backward(context, seen, labels, weights, dy, g, mode);
+                op::cross_entropy_backward(context, seen, targets, dy, g, mode);
             });
         },
         logits);
+}
+/// The same for labels, and weights (empty: 1 each), of this machine.
+template <class A, Device D>
+Variable<A, D> cross_entropy(const Variable<A, D>& logits, std::span<const int> labels,
+                             std::span<const float> weights = {}) {
+    op::expects_labels(logits.shape(), labels, weights);
+    op::Targets<D> targets(logits.shape().c, logits.context());
+    targets.set(labels, weights);
+    return cross_entropy(logits, targets);
 }
 
 }  // namespace holon

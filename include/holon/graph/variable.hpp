@@ -82,8 +82,10 @@ class Variable {
         static const Tensor<T, D> none;
         return node_ ? node_->gradient() : none;
     }
-    void clear_gradient() {
-        if (node_) node_->gradient() = {};
+    void clear_gradient() { set_gradient({}); }
+    /// Takes a tensor of this shape for the gradient; empty: none.
+    void set_gradient(Tensor<T, D> gradient) {
+        if (node_) node_->gradient() = std::move(gradient);
     }
 
     /// Where a closure sends this variable's share; not wanted if it has no history.

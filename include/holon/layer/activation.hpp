@@ -25,7 +25,8 @@ struct Softmax : Named {
     void members(auto&) {}
 };
 
-/// In `Mode::train` drops each element with probability `rate`, from its own counter; otherwise does nothing.
+/// In `Mode::train` drops each element with probability `rate`, from its own counter; otherwise does nothing. In a step
+/// that is recorded the layer must stay where it is as long as the recording.
 template <Element T, Device D>
 struct Dropout : Named {
     Dropout(double rate_, std::uint64_t seed, std::uint64_t stream) : rate(rate_), random(seed, stream) {
@@ -33,8 +34,11 @@ struct Dropout : Named {
     }
     Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
         if (mode == Mode::evaluate || rate == 0) return x;
-        const std::uint64_t first = random.reserve(std::uint64_t(x.value().size() + 3) / 4);
-        return within(name, [&] { return holon::dropout(x, {rate, random.seed(), random.stream(), first}); });
+        const std::uint64_t blocks = std::uint64_t(x.value().size() + 3) / 4;
+        const auto draw = [this, blocks] {
+            return op::DropoutMask{rate, random.seed(), random.stream(), random.reserve(blocks)};
+        };
+        return within(name, [&] { return holon::dropout(x, op::dropout_mask(x.context(), draw)); });
     }
     void members(auto& visit) { visit("random", random); }
 

@@ -29,6 +29,7 @@ class Parameter {
     Tensor<A, D> writable() { return leaf_.value(); }
     const Tensor<A, D>& gradient() const { return leaf_.gradient(); }
     void clear_gradient() { leaf_.clear_gradient(); }
+    void set_gradient(Tensor<A, D> gradient) { leaf_.set_gradient(std::move(gradient)); }
     /// The gradient for scaling in place (clipping, averaging).
     Tensor<A, D> writable_gradient() { return leaf_.gradient(); }
 

@@ -81,12 +81,15 @@ inline void expects_rate(const DropoutMask& mask) {
     expects(mask.rate >= 0 && mask.rate < 1, "dropout: rate ", mask.rate, " is not in [0, 1)");
 }
 
-inline void expects_warp(const Shape& x, std::span<const Warp> warps, const WarpOptions& o) {
+inline void expects_warp(const Shape& x, std::int64_t warps, const WarpOptions& o) {
     expects(o.channels >= 1 && o.channels <= 3, "affine_warp: ", o.channels,
             " channels asked for; 1 to 3 are possible");
     expects(x.c == 1 || x.c == o.channels, "affine_warp: image ", x, " has neither 1 nor ", o.channels, " channels");
-    expects(std::int64_t(warps.size()) == x.n, "affine_warp: ", warps.size(), " warps for ", x.n, " images");
+    expects(warps == x.n, "affine_warp: ", warps, " warps for ", x.n, " images");
     expects(x.h > 0 && x.w > 0, "affine_warp: no pixels in ", x);
+}
+inline void expects_warp(const Shape& x, std::span<const Warp> warps, const WarpOptions& o) {
+    expects_warp(x, std::int64_t(warps.size()), o);
 }
 
 inline void expects_warp_gradient(const Shape& x, const Shape& dy, const Shape& dx, const WarpOptions& o) {

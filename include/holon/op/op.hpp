@@ -7,6 +7,7 @@
 #include <holon/op/cpu/cpu.hpp>
 #include <holon/op/geometry.hpp>
 #include <holon/op/plan/plan.hpp>
+#include <holon/op/step.hpp>
 #include <holon/op/types.hpp>
 #ifdef HOLON_CUDA
 #include <holon/op/gpu/gpu.hpp>
@@ -25,7 +26,10 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
                           std::span<const float> weights, std::span<const Warp> warps, const WarpOptions& warp,
                           const DropoutMask& mask, std::span<const AdamOperand<A, D>> adams, const AdamStep& adam_step,
                           std::span<const SgdOperand<A, D>> sgds, const SgdStep& sgd_step,
-                          std::span<const Tensor<A, D>* const> many) {
+                          std::span<const Tensor<A, D>* const> many, DropoutMask (*draw)(), const Targets<D>& targets,
+                          const Warps<D>& warp_list, std::vector<AdamOperand<A, D>> some_adams,
+                          std::vector<SgdOperand<A, D>> some_sgds, const AdamNow& adam_now, const SgdNow& sgd_now,
+                          const LimitNow& limit) {
     { conv2d(context, x, p, maybe, conv) } -> std::same_as<Tensor<T, D>>;
     conv2d_backward_input(context, x, p, conv, dx, mode);
     conv2d_backward_filter(context, x, x, conv, dp, mode);
@@ -59,14 +63,23 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
     softmax_backward(context, x, x, dx, mode);
     { cross_entropy(context, p, labels, weights) } -> std::same_as<Tensor<A, D>>;
     cross_entropy_backward(context, p, labels, weights, p, dp, mode);
+    { cross_entropy(context, p, targets) } -> std::same_as<Tensor<A, D>>;
+    cross_entropy_backward(context, p, targets, p, dp, mode);
 
     { dropout(context, x, mask) } -> std::same_as<Tensor<T, D>>;
     dropout_backward(context, x, mask, dx, mode);
+    { dropout(context, x, dropout_mask(context, draw)) } -> std::same_as<Tensor<T, D>>;
+    dropout_backward(context, x, dropout_mask(context, draw), dx, mode);
     { affine_warp(context, x, warps, warp) } -> std::same_as<Tensor<T, D>>;
     affine_warp_backward(context, x, x, warps, warp, dx, mode);
+    { affine_warp(context, x, warp_list, warp) } -> std::same_as<Tensor<T, D>>;
+    affine_warp_backward(context, x, x, warp_list, warp, dx, mode);
 
     adam(context, adams, adam_step);
     sgd(context, sgds, sgd_step);
+    { step_scale(context, many, maybe, limit) } -> std::same_as<Tensor<A, D>>;
+    adam(context, some_adams, adam_now, maybe);
+    sgd(context, some_sgds, sgd_now, maybe);
     { squared_norm(context, x) } -> std::same_as<double>;
     { squared_norm(context, many) } -> std::same_as<double>;
     { all_finite(context, x) } -> std::same_as<bool>;

@@ -2,6 +2,8 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <vector>
 
 #include <holon/op/geometry.hpp>
@@ -96,5 +98,22 @@ struct SgdStep {
     bool nesterov = false;
     double gradient_scale = 1;
 };
+
+/// What one parameter's step takes of the optimizer; see `AdamOperand`.
+struct Rates {
+    double rate, coupled = 0, decoupled = 0;
+};
+
+/// Asked when a step is taken: now and, where it was recorded, before each launch. Fills in the rates of the operands,
+/// in their order, and says what all share.
+using AdamNow = std::function<AdamStep(std::span<Rates>)>;
+using SgdNow = std::function<SgdStep(std::span<Rates>)>;
+
+/// What a step does to gradients before it takes them: times `unscale`, which takes back a scaled loss; then, where
+/// their norm is above `clip` (0: any is good), down to it.
+struct StepLimit {
+    double unscale = 1, clip = 0;
+};
+using LimitNow = std::function<StepLimit()>;
 
 }  // namespace holon::op

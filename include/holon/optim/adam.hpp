@@ -15,8 +15,7 @@ struct AdamOptions {
 
 /// Kingma and Ba 2015 (formula: `op::AdamStep`). Frozen parameters and those without a gradient stand still and keep no
 /// moments.
-template <class A, Device D>
-class Adam {
+template <class A, Device D> class Adam {
  public:
     explicit Adam(AdamOptions o) : options(std::move(o)) {}
 
@@ -32,32 +31,20 @@ class Adam {
 
     /// Moves every learning parameter of `net` one step along its gradient, times `gradient_scale` (which takes back a
     /// scaled loss).
-    template <class Net>
-    void step(Net& net, double gradient_scale = 1) {
-        ++steps;
-        std::vector<op::AdamOperand<A, D>> operands;
-        std::deque<Tensor<A, D>> values;  // operands point into it
-        Context<D>* context = nullptr;
-        VisitorFor<Net> visit;
-        visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
-            if (p.frozen() || !p.gradient()) return;
-            context = &p.value().context();
-            Moments& at = moments_of(name, p);
-            values.push_back(p.writable());
-            operands.push_back({&p.gradient(), &values.back(), &at.first, &at.second,
-                                options.rate * detail::rate_factor(options.groups, name),
-                                p.decays ? 2 * options.decay.l2 : 0, p.decays ? options.decay.decoupled : 0});
-        };
-        visit(std::string_view(), net);
-        if (context)
-            op::adam(*context, std::span<const op::AdamOperand<A, D>>(operands),
-                     {options.beta1, options.beta2, options.epsilon, steps, gradient_scale});
-        detail::lap("adam", Pass::step);
-    }
+    template <class Net> void step(Net& net, double gradient_scale = 1) { take(net, nullptr, gradient_scale); }
+    /// The same by `op::step_scale`'s answer. A step that it leaves out counts all the same, until `take_back`.
+    template <class Net> void step(Net& net, const Tensor<A, D>& scale) { take(net, &scale, 1); }
+    /// The last step was left out.
+    void take_back() { --steps; }
 
     struct Moments {
         Tensor<A, D> first, second;
     };
+
+    /// Calls on(tensor) for each moment.
+    template <class On> void each_moment(const On& on) const {
+        for (const auto& [name, m] : moments) on(m.first), on(m.second);
+    }
 
     AdamOptions options;
     std::int64_t steps = 0;
@@ -67,11 +54,36 @@ class Adam {
     Moments& moments_of(const std::string& name, const Parameter<A, D>& p) {
         auto [place, fresh] = moments.try_emplace(name);
         if (fresh) {
-            const Lasting lasting;
-            place->second.first = zeros<A, D>(p.shape(), p.value().context());
-            place->second.second = zeros<A, D>(p.shape(), p.value().context());
+            place->second.first = detail::first_moment<A>(p.shape(), p.value().context());
+            place->second.second = detail::first_moment<A>(p.shape(), p.value().context());
         }
         return place->second;
+    }
+    template <class Net> void take(Net& net, const Tensor<A, D>* scale, double gradient_scale) {
+        std::vector<op::AdamOperand<A, D>> operands;
+        std::deque<Tensor<A, D>> values;  // operands point into it
+        std::vector<detail::Pace> paces;
+        Context<D>* context = nullptr;
+        VisitorFor<Net> visit;
+        visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
+            if (p.frozen() || !p.gradient()) return;
+            context = &p.value().context();
+            Moments& at = moments_of(name, p);
+            values.push_back(p.writable());
+            operands.push_back({&p.gradient(), &values.back(), &at.first, &at.second, 0});
+            paces.push_back({name, p.decays});
+        };
+        visit(std::string_view(), net);
+        const auto now = [this, paces = std::move(paces), gradient_scale](std::span<op::Rates> rates) {
+            ++steps;
+            detail::pace(options, paces, rates);
+            return op::AdamStep{options.beta1, options.beta2, options.epsilon, steps, gradient_scale};
+        };
+        if (context)
+            op::adam(*context, std::move(operands), now, scale);
+        else
+            now({});
+        detail::lap("adam", Pass::step);
     }
 };
 

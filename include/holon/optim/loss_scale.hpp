@@ -27,8 +27,8 @@ class LossScale {
         good_ = good;
     }
 
-    /// Told the norm of the scaled gradients: what gradients are to be multiplied by in the step, or nothing if the step
-    /// must not be taken.
+    /// Told the norm of the scaled gradients: what gradients are to be multiplied by in the step, or nothing if the
+    /// step must not be taken.
     std::optional<double> accept(double norm) {
         if (!std::isfinite(norm)) {
             scale_ = std::max(options_.least, scale_ / 2);

@@ -1,5 +1,7 @@
 // optim/sgd.hpp: steepest descent with momentum.
 #pragma once
+#include <deque>
+
 #include <holon/optim/optimizer.hpp>
 
 namespace holon {
@@ -13,43 +15,57 @@ struct SgdOptions {
 };
 
 /// Formula: `op::SgdStep`. Frozen parameters and those without a gradient stand still.
-template <class A, Device D>
-class Sgd {
+template <class A, Device D> class Sgd {
  public:
     explicit Sgd(SgdOptions o) : options(std::move(o)) {}
 
-    /// As `Adam::step`.
-    template <class Net>
-    void step(Net& net, double gradient_scale = 1) {
-        ++steps;
-        VisitorFor<Net> visit;
-        visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
-            if (p.frozen() || !p.gradient()) return;
-            Context<D>& context = p.value().context();
-            Tensor<A, D>* velocity = nullptr;
-            if (options.momentum != 0) {
-                auto [place, fresh] = velocities.try_emplace(name);
-                if (fresh) {
-                    const Lasting lasting;
-                    place->second = zeros<A, D>(p.shape(), context);
-                }
-                velocity = &place->second;
-            }
-            Tensor<A, D> value = p.writable();
-            const op::SgdOperand<A, D> operand{&p.gradient(), &value, velocity,
-                                               options.rate * detail::rate_factor(options.groups, name),
-                                               p.decays ? 2 * options.decay.l2 : 0,
-                                               p.decays ? options.decay.decoupled : 0};
-            op::sgd(context, std::span<const op::SgdOperand<A, D>>(&operand, 1),
-                    {options.momentum, options.nesterov, gradient_scale});
-        };
-        visit(std::string_view(), net);
-        detail::lap("sgd", Pass::step);
+    /// As `Adam::step`, both.
+    template <class Net> void step(Net& net, double gradient_scale = 1) { take(net, nullptr, gradient_scale); }
+    template <class Net> void step(Net& net, const Tensor<A, D>& scale) { take(net, &scale, 1); }
+    /// The last step was left out.
+    void take_back() { --steps; }
+
+    /// Calls on(tensor) for each velocity.
+    template <class On> void each_moment(const On& on) const {
+        for (const auto& [name, velocity] : velocities) on(velocity);
     }
 
     SgdOptions options;
     std::int64_t steps = 0;
     std::map<std::string, Tensor<A, D>> velocities;
+
+ private:
+    template <class Net> void take(Net& net, const Tensor<A, D>* scale, double gradient_scale) {
+        std::vector<op::SgdOperand<A, D>> operands;
+        std::deque<Tensor<A, D>> values;  // operands point into it
+        std::vector<detail::Pace> paces;
+        Context<D>* context = nullptr;
+        VisitorFor<Net> visit;
+        visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
+            if (p.frozen() || !p.gradient()) return;
+            context = &p.value().context();
+            Tensor<A, D>* velocity = nullptr;
+            if (options.momentum != 0) {
+                const auto [place, fresh] = velocities.try_emplace(name);
+                if (fresh) place->second = detail::first_moment<A>(p.shape(), *context);
+                velocity = &place->second;
+            }
+            values.push_back(p.writable());
+            operands.push_back({&p.gradient(), &values.back(), velocity, 0});
+            paces.push_back({name, p.decays});
+        };
+        visit(std::string_view(), net);
+        const auto now = [this, paces = std::move(paces), gradient_scale](std::span<op::Rates> rates) {
+            ++steps;
+            detail::pace(options, paces, rates);
+            return op::SgdStep{options.momentum, options.nesterov, gradient_scale};
+        };
+        if (context)
+            op::sgd(*context, std::move(operands), now, scale);
+        else
+            now({});
+        detail::lap("sgd", Pass::step);
+    }
 };
 
 }  // namespace holon

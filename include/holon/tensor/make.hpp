@@ -9,19 +9,43 @@
 
 namespace holon {
 
+/// Elements that `fill(std::span<T>)` writes: now and, in a step that is being recorded, before each of its launches.
+/// What changes from step to step (a counter, a rate) enters a recorded step here; `fill` must live as long as it.
+template <class T, class D = Cpu, class Fill>
+Tensor<T, D> provided(Shape shape, const Fill& fill, Context<D>& context = default_context<D>()) {
+    const std::size_t count = std::size_t(shape.size());
+    if constexpr (std::same_as<D, Cpu>) {
+        Tensor<T, D> out(shape, context);
+        fill(std::span<T>(out.data(), count));
+        return out;
+    } else {
+        std::vector<T> host(count);
+        Tensor<T, D> out;
+        if constexpr (std::same_as<D, Plan>) {
+            out = Tensor<T, D>(shape, context);
+        } else {
+            const auto write = [fill, count](void* to) { fill(std::span<T>(static_cast<T*>(to), count)); };
+            if (void* const place = context.provide(count * sizeof(T), write))
+                return Tensor<T, D>::over(static_cast<T*>(place), shape, {}, context);
+            out = context.outside_rehearsal([&] { return Tensor<T, D>(shape, context); });
+        }
+        fill(std::span<T>(host));
+        context.upload(out.data(), host.data(), count * sizeof(T));
+        return out;
+    }
+}
+
 template <class T, class D = Cpu>
 Tensor<T, D> full(Shape shape, T value, Context<D>& context = default_context<D>()) {
-    Tensor<T, D> out(shape, context);
     [[maybe_unused]] const T zero{};
-    if constexpr (std::same_as<D, Cpu>) {
-        std::fill_n(out.data(), out.size(), value);
-    } else if (std::memcmp(&value, &zero, sizeof value) == 0) {
-        context.clear(out.data(), std::size_t(out.size()) * sizeof(T));
-    } else if constexpr (!std::same_as<D, Plan>) {
-        const std::vector<T> host(std::size_t(out.size()), value);
-        context.upload(out.data(), host.data(), host.size() * sizeof(T));
+    if constexpr (!std::same_as<D, Cpu>) {
+        if (std::memcmp(&value, &zero, sizeof value) == 0) {
+            Tensor<T, D> out(shape, context);
+            context.clear(out.data(), std::size_t(shape.size()) * sizeof(T));
+            return out;
+        }
     }
-    return out;
+    return provided<T, D>(shape, [value](std::span<T> to) { std::fill(to.begin(), to.end(), value); }, context);
 }
 
 template <class T, class D = Cpu>

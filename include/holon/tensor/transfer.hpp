@@ -1,5 +1,8 @@
 // tensor/transfer.hpp: between this machine's memory and a device's.
 #pragma once
+#include <array>
+#include <tuple>
+
 #include <holon/tensor/make.hpp>
 
 namespace holon {
@@ -29,6 +32,22 @@ template <class T, Device D> Tensor<T, Cpu> to_host(const Tensor<T, D>& x) {
     } else {
         Tensor<T, Cpu> out(x.shape());
         x.context().download(out.data(), x.data(), std::size_t(x.size()) * sizeof(T));
+        return out;
+    }
+}
+
+/// Several tensors' elements on the host; from a GPU with one wait for all.
+template <Device D, class... T> std::tuple<Tensor<T, Cpu>...> to_host_together(const Tensor<T, D>&... x) {
+    if constexpr (std::same_as<D, Cpu> || std::same_as<D, Plan>) {
+        return {to_host(x)...};
+    } else {
+        std::tuple<Tensor<T, Cpu>...> out{Tensor<T, Cpu>(x.shape())...};
+        std::apply(
+            [&](Tensor<T, Cpu>&... to) {
+                const std::array wanted{Download{to.data(), x.data(), std::size_t(x.size()) * sizeof(T)}...};
+                std::get<0>(std::tie(x...)).context().download(wanted);
+            },
+            out);
         return out;
     }
 }

@@ -1,4 +1,7 @@
 // The fake runtime's captures: nothing runs while it is recorded, launches run it again, and what is forbidden ends it.
+#include <cublas_v2.h>
+#include <cudnn.h>
+
 #include <cmath>
 
 #include "fake/selftest/runtime.hpp"
@@ -42,6 +45,7 @@ TEST_CASE("a graph runs when it is launched, as often as it is", "[fake]") {
     CHECK(a.values()[0] == 8);
     CHECK(pinned[0] == 8);
     CHECK(fake::counts().graph_launches == 3);
+    CHECK(fake::counts().allocation_calls == 2);
 }
 
 TEST_CASE("memory allocated in a capture belongs to the graph", "[fake]") {
@@ -111,6 +115,21 @@ TEST_CASE("what a capture forbids, ends it", "[fake]") {
     SECTION("synchronising the device") { CHECK(cudaDeviceSynchronize() == cudaErrorStreamCaptureUnsupported); }
     SECTION("cudaMalloc") { CHECK(cudaMalloc(&at, 16) == cudaErrorStreamCaptureUnsupported); }
     SECTION("cudaMallocHost") { CHECK(cudaMallocHost(&at, 16) == cudaErrorStreamCaptureUnsupported); }
+    SECTION("making and trimming pools") {
+        cudaMemPool_t pool = nullptr;
+        cudaMemPoolProps props{};
+        props.allocType = cudaMemAllocationTypePinned;
+        props.location.type = cudaMemLocationTypeDevice;
+        CHECK(cudaMemPoolCreate(&pool, &props) == cudaErrorStreamCaptureUnsupported);
+        REQUIRE(cudaDeviceGetDefaultMemPool(&pool, 0) == cudaSuccess);
+        CHECK(cudaMemPoolTrimTo(pool, 0) == cudaErrorStreamCaptureUnsupported);
+    }
+    SECTION("starting cuDNN and cuBLAS") {
+        cudnnHandle_t dnn = nullptr;
+        CHECK(cudnnCreate(&dnn) == CUDNN_STATUS_NOT_INITIALIZED);
+        cublasHandle_t blas = nullptr;
+        CHECK(cublasCreate(&blas) == CUBLAS_STATUS_NOT_INITIALIZED);
+    }
     SECTION("a copy to pageable memory") {
         CHECK(cudaMemcpyAsync(&host, a, 4, cudaMemcpyDeviceToHost, stream) == cudaErrorStreamCaptureUnsupported);
     }

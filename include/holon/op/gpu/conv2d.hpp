@@ -43,9 +43,13 @@ template <Element T>
 std::shared_ptr<const gpu::ConvolutionPlan> plan_of(Context<Gpu>& context, Direction direction, const Shape& x,
                                                     const Conv2dOptions& o, bool add) {
     const auto& settings = context.state<gpu::Settings>();
-    return context.state<gpu::PlanCache>().find(
+    auto plan = context.state<gpu::PlanCache>().find(
         {direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics}, settings,
-        [&](const gpu::ConvolutionPlan& plan) { return seconds_of<T>(context, plan, x, o); });
+        [&](const gpu::ConvolutionPlan& offered) {
+            return context.outside_rehearsal([&] { return seconds_of<T>(context, offered, x, o); });
+        });
+    if (context.recording()) context.recording()->keep(plan);  // its kernels may be its own
+    return plan;
 }
 
 /// Runs one direction; which of the three is written is the direction's.

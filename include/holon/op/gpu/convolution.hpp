@@ -57,11 +57,20 @@ struct Convolution {
     Numerics numerics = {};
 };
 
+/// What a plan of a convolution is made of: cuDNN's number of an engine, and its knobs with their values. The same
+/// choice on the same card, with the same cuDNN, runs the same kernels.
+struct EngineChoice {
+    std::int64_t engine = -1;
+    std::vector<std::pair<int, std::int64_t>> knobs;
+    friend bool operator==(const EngineChoice&, const EngineChoice&) = default;
+};
+
 /// A convolution, ready to run.
 struct ConvolutionPlan {
     Descriptor plan;
     std::int64_t workspace = 0;  ///< bytes
     std::string engine;          ///< "engine 28, choice 1 of 9"
+    EngineChoice choice;
 };
 
 namespace detail {
@@ -148,6 +157,76 @@ inline std::string objection(const Descriptor& engine, cudnnDataType_t type, con
 
 }  // namespace detail
 
+namespace detail {
+
+/// The choice that a configuration stands for.
+inline EngineChoice choice_of(const Descriptor& configuration, const Descriptor& engine) {
+    EngineChoice choice{engine.integer(CUDNN_ATTR_ENGINE_GLOBAL_INDEX), {}};
+    for (const Descriptor& knob : configuration.list(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES,
+                                                     CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_KNOB_TYPE_COUNTS))
+        choice.knobs.emplace_back(
+            int(knob.enumerator<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE)),
+            knob.integer(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE));
+    return choice;
+}
+
+/// The configuration that a choice stands for.
+inline Descriptor configuration_of(const EngineChoice& choice, const Descriptor& engine) {
+    std::vector<Descriptor> knobs;
+    for (const auto& [type, value] : choice.knobs) {
+        Descriptor& knob = knobs.emplace_back(CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+        const auto kind = cudnnBackendKnobType_t(type);
+        knob.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE,
+                 std::span<const cudnnBackendKnobType_t>(&kind, 1));
+        knob.set(CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, value);
+        knob = std::move(knob).finalize();
+    }
+    Descriptor configuration(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+    configuration.set(CUDNN_ATTR_ENGINECFG_ENGINE, engine);
+    if (!knobs.empty()) configuration.set(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, knobs);
+    return std::move(configuration).finalize();
+}
+
+inline Descriptor operation_graph(const Target& target, const Convolution& what) {
+    Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    const Descriptor op = operation(what);
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, op);
+    if (target.handle) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target.handle);
+    return std::move(graph).finalize();
+}
+
+inline ConvolutionPlan plan_of(const Target& target, const Descriptor& configuration, const Descriptor& engine,
+                               std::string words) {
+    Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+    plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
+    if (target.handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle);
+    if (target.device) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target.device);
+    plan = std::move(plan).finalize();
+    const std::int64_t workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
+    return {std::move(plan), workspace, std::move(words), choice_of(configuration, engine)};
+}
+
+}  // namespace detail
+
+/// The plan that a choice stands for. Throws `DeviceError` where there is none such, or it does not keep within
+/// `budget` and the numerics asked for.
+inline ConvolutionPlan plan_convolution(const Target& target, const Convolution& what, std::int64_t budget,
+                                        const EngineChoice& choice) {
+    const Descriptor graph = detail::operation_graph(target, what);
+    Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+    engine.set(CUDNN_ATTR_ENGINE_OPERATION_GRAPH, graph).set(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, choice.engine);
+    if (target.device) engine.set(CUDNN_ATTR_ENGINE_DEVICEPROP, *target.device);
+    engine = std::move(engine).finalize();
+    const std::string refused = detail::objection(engine, what.type, what.numerics);
+    if (!refused.empty()) throw DeviceError(text("engine ", choice.engine, ' ', refused));
+    auto plan = detail::plan_of(target, detail::configuration_of(choice, engine), engine,
+                                text("engine ", choice.engine, ", as before"));
+    if (plan.workspace > budget)
+        throw DeviceError(
+            text("engine ", choice.engine, " takes ", plan.workspace, " bytes of workspace, ", budget, " are allowed"));
+    return plan;
+}
+
 /// Up to `most` engines, in the order in which cuDNN's heuristics offer them (mode A, then the fallback list), within
 /// `budget` bytes of workspace and the numerics asked for. Throws `DeviceError` where there is none, with
 /// layer-independent facts: direction, shape, type, card, version, and what to change.
@@ -165,31 +244,22 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
             last = engine + " " + refused;
             return;
         }
-        Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-        plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
-        if (target.handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle);
-        if (target.device) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target.device);
-        plan = std::move(plan).finalize();
-        const std::int64_t workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-        if (workspace > budget) {
-            least = least < 0 ? workspace : std::min(least, workspace);
+        auto plan = detail::plan_of(target, configuration, engines.front(), engine + ", " + place);
+        if (plan.workspace > budget) {
+            least = least < 0 ? plan.workspace : std::min(least, plan.workspace);
             last = text("the smallest workspace on offer is ", least, " bytes");
             return;
         }
-        plans.push_back({std::move(plan), workspace, engine + ", " + place});
+        plans.push_back(std::move(plan));
     };
     try {
-        Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-        const Descriptor op = detail::operation(what);
-        graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, op);
-        if (target.handle) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target.handle);
-        graph = std::move(graph).finalize();
+        const Descriptor graph = detail::operation_graph(target, what);
         for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
             const auto offered = detail::configurations(target, graph, mode);
             for (std::size_t i = 0; i < offered.size() && plans.size() < most; ++i) {
                 try {
-                    plan_one(offered[i], text(mode == CUDNN_HEUR_MODE_A ? "choice " : "fallback ", i + 1, " of ",
-                                              offered.size()));
+                    plan_one(offered[i],
+                             text(mode == CUDNN_HEUR_MODE_A ? "choice " : "fallback ", i + 1, " of ", offered.size()));
                 } catch (const DeviceError& error) {
                     last = error.what();
                 }

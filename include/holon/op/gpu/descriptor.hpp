@@ -67,6 +67,11 @@ class Descriptor {
     Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& other) {
         return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, std::span<const cudnnBackendDescriptor_t>(&other.raw_, 1));
     }
+    Descriptor& set(cudnnBackendAttributeName_t name, const std::vector<Descriptor>& others) {
+        std::vector<cudnnBackendDescriptor_t> raw;
+        for (const Descriptor& other : others) raw.push_back(other.raw_);
+        return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, std::span<const cudnnBackendDescriptor_t>(raw));
+    }
     Descriptor&& finalize() && {
         expects_cudnn(cudnnBackendFinalize(raw_), "finalising a descriptor");
         return std::move(*this);
@@ -76,6 +81,13 @@ class Descriptor {
         std::int64_t value = 0, count = 0;
         expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_INT64, 1, &count, &value),
                       "reading an attribute");
+        return value;
+    }
+    /// A number that cuDNN keeps as an enumeration.
+    template <class E> E enumerator(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type) const {
+        E value{};
+        std::int64_t count = 0;
+        expects_cudnn(cudnnBackendGetAttribute(raw_, name, type, 1, &count, &value), "reading an attribute");
         return value;
     }
     /// Text, as cuDNN serialises itself.
@@ -93,10 +105,16 @@ class Descriptor {
         std::int64_t count = 0;
         expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &count, nullptr),
                       "counting");
+        return list(name, kind, count);
+    }
+    /// The same where cuDNN does not say how many there are before it gives them, but there are at most `most`.
+    std::vector<Descriptor> list(cudnnBackendAttributeName_t name, cudnnBackendDescriptorType_t kind,
+                                 std::int64_t most) const {
         std::vector<Descriptor> out;
         std::vector<cudnnBackendDescriptor_t> raw;
-        for (std::int64_t i = 0; i < count; ++i) raw.push_back(out.emplace_back(kind).raw_);
-        expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, count, &count, raw.data()),
+        for (std::int64_t i = 0; i < most; ++i) raw.push_back(out.emplace_back(kind).raw_);
+        std::int64_t count = 0;
+        expects_cudnn(cudnnBackendGetAttribute(raw_, name, CUDNN_TYPE_BACKEND_DESCRIPTOR, most, &count, raw.data()),
                       "reading descriptors");
         out.erase(out.begin() + std::ptrdiff_t(count), out.end());
         return out;

@@ -71,10 +71,30 @@ struct StepParameter {
     float shrink;   ///< 1 - learning rate * decoupled decay
 };
 
-/// What all parameters of a step of Adam share; `rate` and `root` are 1 / (1 - beta1^step) and 1 / sqrt(1 - beta2^step);
-/// gradients count `unscale` times.
+/// What all parameters of a step of Adam share; `rate` and `root` are 1 / (1 - beta1^step) and 1 / sqrt(1 -
+/// beta2^step); gradients count `unscale` times.
 struct AdamNumbers {
     float beta1, rest1, beta2, rest2, rate, root, epsilon, unscale;
+};
+
+/// The same for SGD.
+struct SgdNumbers {
+    float momentum, unscale;
+    bool nesterov;
+};
+
+/// See op::StepLimit.
+struct StepLimit {
+    double unscale, clip;
+};
+
+/// Elements that one block of a norm over several tensors sums.
+constexpr int norm_chunk = 8192;
+
+/// One tensor of such a norm; `first_chunk` counts the chunks of those before it.
+struct NormPart {
+    const float* x;
+    std::int64_t count, first_chunk;
 };
 
 template <class T> void relu(const Queue&, std::int64_t count, const T* x, T* y);
@@ -125,7 +145,8 @@ void cross_entropy(const Queue&, int images, int classes, const float* logits, c
 void cross_entropy_backward(const Queue&, int images, int classes, const float* logits, const int* labels,
                             const float* weights, const float* dy, float* dx, bool add);
 
-template <class T> void dropout(const Queue&, std::int64_t count, const Mask&, const T* x, T* y, bool add);
+/// `mask` is on the device.
+template <class T> void dropout(const Queue&, std::int64_t count, const Mask* mask, const T* x, T* y, bool add);
 
 /// `images` are on the device; `range` holds two floats an image, filled in here where `shifted` says that any needs
 /// them.
@@ -135,14 +156,20 @@ template <class T>
 void affine_warp_backward(const Queue&, const Warping&, const WarpImage* images, bool shifted, const T* x, const T* dy,
                           float* range, T* dx, bool add);
 
-/// `all` and `numbers` are on the device; `chunks` is the chunks of all parameters.
-void adam(const Queue&, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers);
-void sgd(const Queue&, const StepParameter* all, int count, std::int64_t chunks, float momentum, bool nesterov,
-         float unscale);
+/// `all`, `numbers` and `scale` are on the device; `chunks` is the chunks of all parameters. `scale` (null: the
+/// numbers' own `unscale`, and the step is taken) is op::step_scale's answer.
+void adam(const Queue&, const StepParameter* all, int count, std::int64_t chunks, const AdamNumbers* numbers,
+          const float* scale);
+void sgd(const Queue&, const StepParameter* all, int count, std::int64_t chunks, const SgdNumbers* numbers,
+         const float* scale);
 
 /// Doubles of scratch memory that `squared_norm` needs, the result among them: it is the first.
 constexpr int norm_scratch = 1 + 256;
 template <class T> void squared_norm(const Queue&, std::int64_t count, const T* x, double* scratch);
+/// Over several tensors, in two launches; `all` is on the device, `scratch` holds 1 + chunks doubles, the result first.
+void squared_norm(const Queue&, const NormPart* all, int count, std::int64_t chunks, double* scratch);
+/// Formula: op::step_scale; `squares` or `loss` null: not asked. All are on the device.
+void step_scale(const Queue&, const double* squares, const float* loss, const StepLimit* limit, float* out);
 /// Sets *bad to 1 where any element is infinite or NaN, and leaves it else.
 template <class T> void find_not_finite(const Queue&, std::int64_t count, const T* x, int* bad);
 

@@ -1,11 +1,12 @@
 // op/gpu/plan_cache.hpp: cuDNN in a context's stream, and the convolutions it has planned, the latest used kept.
 #pragma once
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
 #include <tuple>
 
-#include <holon/op/gpu/convolution.hpp>
+#include <holon/op/gpu/choices.hpp>
 #include <holon/op/gpu/queue.hpp>
 #include <holon/op/gpu/settings.hpp>
 
@@ -37,25 +38,89 @@ class PlanCache {
  public:
     static constexpr std::size_t capacity = 512;
 
-    explicit PlanCache(Context<Gpu>& context) : dnn_(context), target_{dnn_.handle(), nullptr, context.card().name} {}
+    explicit PlanCache(Context<Gpu>& context)
+        : context_(context), dnn_(context), target_{dnn_.handle(), nullptr, context.card().name} {}
 
     cudnnHandle_t handle() const { return dnn_.handle(); }
 
-    /// The plan of this convolution, made if need be: the first of `candidates` or, if there are more, the one for which
-    /// `seconds(plan)` is least.
+    /// The plan of this convolution, made if need be: the one that was remembered, else the first of `candidates` or,
+    /// if there are more, the one for which `seconds(plan)` is least.
     template <class Seconds>
     std::shared_ptr<const ConvolutionPlan> find(const Convolution& what, const Settings& settings,
                                                 const Seconds& seconds) {
         const std::int64_t budget = settings.workspace_budget;
         const std::size_t candidates = std::size_t(std::max(1, settings.timed_engines));
-        const Key key{int(what.direction), int(what.type), what.x.n, what.x.h,      what.x.w,
-                      what.x.c,            what.options,   what.add, what.numerics, budget, candidates};
+        const Key key{key_of(what), budget, candidates};
         if (const auto known = places_.find(key); known != places_.end()) {
             ++hits;
             plans_.splice(plans_.begin(), plans_, known->second);
             return plans_.front().second;
         }
+        context_.expects_live("a convolution is planned");
         ++misses;
+        auto plan = as_remembered(what, budget);
+        if (!plan) plan = chosen(what, budget, candidates, seconds);
+        choices_.insert_or_assign(key_of(what), plan->choice);
+        plans_.emplace_front(key, plan);
+        places_[key] = plans_.begin();
+        if (plans_.size() > capacity) {
+            choices_.erase(std::get<0>(plans_.back().first));
+            places_.erase(plans_.back().first);
+            plans_.pop_back();
+            ++evictions;
+        }
+        return plan;
+    }
+
+    /// Text that `remember` takes: which engines the convolutions that are kept run on, and those remembered that were
+    /// not asked for yet.
+    std::string choices() const { return format_choices(good_for(), choices_); }
+    /// From here on convolutions take the engines of such text, and none of them is chosen or timed again. Engines that
+    /// were chosen on another card or by another cuDNN are left alone; says why then, else nothing. Throws `DataError`
+    /// for what is no such text.
+    std::string remember(const std::string& lines) {
+        const std::string first_line = lines.substr(0, lines.find('\n'));
+        if (first_line != good_for())
+            return text("convolution engines are chosen anew: those stored are for (", first_line, "), here is (",
+                        good_for(), ')');
+        remembered_ = parse_choices(lines);
+        choices_ = remembered_;
+        plans_.clear();
+        places_.clear();
+        return {};
+    }
+    /// Told of engines that were remembered and cannot be had.
+    std::function<void(const std::string&)> say;
+
+    const Target& target() const { return target_; }
+    std::size_t size() const { return plans_.size(); }
+
+    /// `remembered` are those misses whose engine had been chosen before.
+    std::uint64_t hits = 0, misses = 0, evictions = 0, remembered = 0;
+
+ private:
+    std::string good_for() const {
+        const auto& card = context_.card();
+        return choices_are_for(card.name, card.capability, card.multiprocessors);
+    }
+    std::shared_ptr<const ConvolutionPlan> as_remembered(const Convolution& what, std::int64_t budget) {
+        const auto found = remembered_.find(key_of(what));
+        if (found == remembered_.end()) return nullptr;
+        try {
+            auto plan = std::make_shared<const ConvolutionPlan>(plan_convolution(target_, what, budget, found->second));
+            ++remembered;
+            return plan;
+        } catch (const DeviceError& error) {
+            if (say)
+                say(text("a convolution's engine is chosen anew, because the one stored cannot be had: ",
+                         error.what()));
+            remembered_.erase(found);
+            return nullptr;
+        }
+    }
+    template <class Seconds>
+    std::shared_ptr<const ConvolutionPlan> chosen(const Convolution& what, std::int64_t budget, std::size_t candidates,
+                                                  const Seconds& seconds) {
         std::vector<ConvolutionPlan> offered = plan_convolutions(target_, what, budget, candidates);
         std::size_t best = 0;
         double least = 0;
@@ -63,29 +128,17 @@ class PlanCache {
             const double took = seconds(offered[i]);
             if (i == 0 || took < least) best = i, least = took;
         }
-        auto plan = std::make_shared<const ConvolutionPlan>(std::move(offered[best]));
-        plans_.emplace_front(key, plan);
-        places_[key] = plans_.begin();
-        if (plans_.size() > capacity) {
-            places_.erase(plans_.back().first);
-            plans_.pop_back();
-            ++evictions;
-        }
-        return plan;
+        return std::make_shared<const ConvolutionPlan>(std::move(offered[best]));
     }
-    const Target& target() const { return target_; }
-    std::size_t size() const { return plans_.size(); }
 
-    std::uint64_t hits = 0, misses = 0, evictions = 0;
-
- private:
-    using Key = std::tuple<int, int, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Conv2dOptions, bool,
-                           Numerics, std::int64_t, std::size_t>;
+    using Key = std::tuple<ConvolutionKey, std::int64_t, std::size_t>;
     using Plans = std::list<std::pair<Key, std::shared_ptr<const ConvolutionPlan>>>;
+    Context<Gpu>& context_;
     Dnn dnn_;
     Target target_;
     Plans plans_;
     std::map<Key, Plans::iterator> places_;
+    Choices choices_, remembered_;
 };
 
 }  // namespace holon::gpu

@@ -34,6 +34,13 @@ template <class T> Bytes on_card(Context<Gpu>& context, std::span<const T> value
     context.upload(out.data(), values.data(), values.size_bytes());
     return out;
 }
+/// Over what `to` holds where that is as much, else to a new place; empty: to none.
+template <class T> void send(Context<Gpu>& context, std::span<const T> values, Bytes& to) {
+    if (values.empty() || to.size() != std::int64_t(values.size_bytes()))
+        to = values.empty() ? Bytes() : on_card(context, values);
+    else
+        context.upload(to.data(), values.data(), values.size_bytes());
+}
 template <class T> const T* as(const Bytes& bytes) { return reinterpret_cast<const T*>(bytes.data()); }
 template <class T> T* as(Bytes& bytes) { return reinterpret_cast<T*>(bytes.data()); }
 

@@ -1,6 +1,7 @@
 // op/gpu/softmax.hpp: scores to shares, and the loss of labels under them, on a card.
 #pragma once
 #include <holon/op/gpu/queue.hpp>
+#include <holon/op/step.hpp>
 
 namespace holon::op {
 
@@ -21,38 +22,69 @@ void softmax_backward(Context<Gpu>& context, const Tensor<T, Gpu>& y, const Tens
                           gpu_detail::adds(mode));
 }
 
-namespace gpu_detail {
-/// Labels and weights on the card, and the extents of the logits.
-struct Labelled {
-    int images, classes;
-    Bytes labels, weights;
-    Labelled(const char* op, Context<Gpu>& context, const Shape& logits, std::span<const int> of,
-             std::span<const float> heavy)
-        : images(narrow(op, logits.n)), classes(narrow(op, logits.c)), labels(on_card(context, of)) {
-        if (!heavy.empty()) weights = on_card(context, heavy);
+template <> class Targets<Gpu> {
+ public:
+    explicit Targets(std::int64_t classes, Context<Gpu>& context = default_context<Gpu>())
+        : classes_(classes), context_(&context) {}
+    void set(std::span<const int> labels, std::span<const float> weights = {}) {
+        expects_labels({std::int64_t(labels.size()), 1, 1, classes_}, labels, weights);
+        count_ = std::int64_t(labels.size());
+        gpu_detail::send(*context_, labels, labels_);
+        gpu_detail::send(*context_, weights, weights_);
     }
-    const float* weights_or_null() const { return weights ? as<float>(weights) : nullptr; }
+    std::int64_t size() const { return count_; }
+    std::int64_t classes() const { return classes_; }
+    const int* labels() const { return gpu_detail::as<int>(labels_); }
+    /// Null where all count the same.
+    const float* weights() const { return weights_ ? gpu_detail::as<float>(weights_) : nullptr; }
+
+ private:
+    std::int64_t classes_, count_ = 0;
+    Context<Gpu>* context_;
+    gpu_detail::Bytes labels_, weights_;
 };
+
+namespace gpu_detail {
+inline void expects_targets(const Shape& logits, const Targets<Gpu>& targets) {
+    expects(logits == Shape({targets.size(), 1, 1, targets.classes()}) && logits.n > 0, "cross_entropy: logits ",
+            logits, " against ", targets.size(), " labels of ", targets.classes(), " classes");
+}
+inline Targets<Gpu> targets_of(Context<Gpu>& context, const Shape& logits, std::span<const int> labels,
+                               std::span<const float> weights) {
+    expects_labels(logits, labels, weights);
+    Targets<Gpu> targets(logits.c, context);
+    targets.set(labels, weights);
+    return targets;
+}
 }  // namespace gpu_detail
 
 inline Tensor<float, Gpu> cross_entropy(Context<Gpu>& context, const Tensor<float, Gpu>& logits,
-                                        std::span<const int> labels, std::span<const float> weights) {
-    expects_labels(logits.shape(), labels, weights);
-    const gpu_detail::Labelled of("cross_entropy", context, logits.shape(), labels, weights);
+                                        const Targets<Gpu>& targets) {
+    gpu_detail::expects_targets(logits.shape(), targets);
     Tensor<float, Gpu> loss({1, 1, 1, 1}, context);
-    gpu::cross_entropy(gpu_detail::queue(context), of.images, of.classes, logits.data(), gpu_detail::as<int>(of.labels),
-                       of.weights_or_null(), loss.data());
+    gpu::cross_entropy(gpu_detail::queue(context), gpu_detail::narrow("cross_entropy", logits.shape().n),
+                       gpu_detail::narrow("cross_entropy", logits.shape().c), logits.data(), targets.labels(),
+                       targets.weights(), loss.data());
     return loss;
+}
+inline void cross_entropy_backward(Context<Gpu>& context, const Tensor<float, Gpu>& logits, const Targets<Gpu>& targets,
+                                   const Tensor<float, Gpu>& dy, Tensor<float, Gpu>& dlogits, Gradient mode) {
+    gpu_detail::expects_targets(logits.shape(), targets);
+    expects_same("cross_entropy_backward", logits, dlogits);
+    gpu::cross_entropy_backward(gpu_detail::queue(context),
+                                gpu_detail::narrow("cross_entropy_backward", logits.shape().n),
+                                gpu_detail::narrow("cross_entropy_backward", logits.shape().c), logits.data(),
+                                targets.labels(), targets.weights(), dy.data(), dlogits.data(), gpu_detail::adds(mode));
+}
+inline Tensor<float, Gpu> cross_entropy(Context<Gpu>& context, const Tensor<float, Gpu>& logits,
+                                        std::span<const int> labels, std::span<const float> weights) {
+    return cross_entropy(context, logits, gpu_detail::targets_of(context, logits.shape(), labels, weights));
 }
 inline void cross_entropy_backward(Context<Gpu>& context, const Tensor<float, Gpu>& logits, std::span<const int> labels,
                                    std::span<const float> weights, const Tensor<float, Gpu>& dy,
                                    Tensor<float, Gpu>& dlogits, Gradient mode) {
-    expects_labels(logits.shape(), labels, weights);
-    expects_same("cross_entropy_backward", logits, dlogits);
-    const gpu_detail::Labelled of("cross_entropy_backward", context, logits.shape(), labels, weights);
-    gpu::cross_entropy_backward(gpu_detail::queue(context), of.images, of.classes, logits.data(),
-                                gpu_detail::as<int>(of.labels), of.weights_or_null(), dy.data(), dlogits.data(),
-                                gpu_detail::adds(mode));
+    cross_entropy_backward(context, logits, gpu_detail::targets_of(context, logits.shape(), labels, weights), dy,
+                           dlogits, mode);
 }
 
 }  // namespace holon::op
