@@ -176,7 +176,8 @@ class PoolMemory {
 
  private:
     struct Rehearsal {
-        Blocks blocks{std::size_t(1) << 59};
+        Rehearsal() : blocks(std::size_t(1) << 59) {}  // said here: clang 14 takes no initialiser at the member
+        Blocks blocks;
         std::unordered_map<void*, std::size_t> places;  // of blocks that were taken since it began
     };
 
