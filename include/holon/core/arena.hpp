@@ -43,13 +43,12 @@ class Arena {
             capacity_ = reserve;
             blocks_ = Blocks(reserve);
             madvise(at, reserve, MADV_HUGEPAGE);  // fewer page faults; a kernel without them just says no
-            poison_above_top();
             return;
         }
         throw OutOfMemory("arena: the system grants not even 64 MiB of address space");
     }
     ~Arena() {
-        HOLON_UNPOISON(base_, capacity_);
+        HOLON_UNPOISON(base_, forbidden_);
         munmap(base_, capacity_);
     }
     Arena(const Arena&) = delete;
@@ -67,7 +66,7 @@ class Arena {
     void* take(std::size_t bytes) {
         const std::size_t at = blocks_.take(bytes);
         if (at == Blocks::nowhere) return nullptr;
-        if (at + Blocks::rounded(bytes) == top()) poison_above_top();
+        forbid(at + Blocks::rounded(bytes) + guard);
         HOLON_UNPOISON(base_ + at, Blocks::rounded(bytes));
         return base_ + at;
     }
@@ -85,15 +84,20 @@ class Arena {
     }
 
  private:
-    /// What lies right above the highest block. Not all of the address space: AddressSanitizer's map of it would take
-    /// an eighth of it in memory.
-    void poison_above_top() {
-        [[maybe_unused]] constexpr std::size_t guard = std::size_t(1) << 16;
-        HOLON_POISON(base_ + top(), std::min(guard, capacity_ - top()));
+    /// Forbids what lies below `end` and never was. Not all of the address space, neither at first nor when it is given
+    /// back: AddressSanitizer's map of it would take an eighth of it in memory.
+    void forbid(std::size_t end) {
+        end = std::min(end, capacity_);
+        if (end <= forbidden_) return;
+        HOLON_POISON(base_ + forbidden_, end - forbidden_);
+        forbidden_ = end;
     }
+
+    static constexpr std::size_t guard = std::size_t(1) << 16;
     Blocks blocks_;
     char* base_ = nullptr;
     std::size_t capacity_ = 0;
+    std::size_t forbidden_ = 0;  ///< the stretch that poison was ever laid on
 };
 
 /// `Blocks` over nothing: addresses that must not be touched. What a network would take is counted, not taken.
