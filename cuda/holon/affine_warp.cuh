@@ -13,7 +13,7 @@ struct Taps {
 };
 
 __device__ inline std::int64_t clamped(double at, std::int64_t size) {
-    return std::int64_t(at < 0 ? 0 : at > double(size - 1) ? double(size - 1) : at);
+    return std::int64_t(minimum(maximum(at, 0.0), double(size - 1)));
 }
 
 /// Where pixel (row, column) of the not yet flipped result reads from. Nearest is floor(v + 0.5); positions outside
@@ -122,9 +122,7 @@ __device__ inline Box readers(const WarpImage& warp, const Warping& o, std::int6
     if (edge || determinant * determinant < 1e-12) return everything;
     const double y = double(row) - warp.offset[0], x = double(column) - warp.offset[1];
     const double r = (d * y - b * x) / determinant, q = (a * x - c * y) / determinant;
-    const double size = determinant < 0 ? -determinant : determinant;
-    const double reach_r = ((d < 0 ? -d : d) + (b < 0 ? -b : b)) / size,
-                 reach_q = ((a < 0 ? -a : a) + (c < 0 ? -c : c)) / size;
+    const double reach_r = (fabs(d) + fabs(b)) / fabs(determinant), reach_q = (fabs(a) + fabs(c)) / fabs(determinant);
     return {clamped(floor(r - reach_r), o.h), clamped(ceil(r + reach_r), o.h), clamped(floor(q - reach_q), o.w),
             clamped(ceil(q + reach_q), o.w)};
 }

@@ -140,7 +140,7 @@ __global__ void __launch_bounds__(finish_lanes* finish_lines)
     if (k < 0) return;
     const double away = sum.first / double(count), spread = sum.second / double(count) - away * away;
     mean[k] = float(double(level[k]) + away);
-    variance[k] = float(spread > 0 ? spread : 0);
+    variance[k] = float(maximum(0.0, spread));
 }
 
 /// The coefficients of a thread's channels: y = (x - mean) * slope + bias.
