@@ -94,7 +94,8 @@ TEST_CASE("beyond 2^31 elements: dropout", "[gpu][dropout][far]") {
     const std::int64_t count = two_31 + 4099;
     Reserved<bfloat16> x(count), y(count);
     for (std::int64_t i = count - 200; i < count; ++i) x[i] = bfloat16(3.f);
-    gpu::dropout(wide, count, {9, 4, 77, std::uint64_t(1) << 31, 2}, x.read(), y.data(), false);
+    const gpu::Mask mask{9, 4, 77, std::uint64_t(1) << 31, 2};
+    gpu::dropout(wide, count, &mask, x.read(), y.data(), false);
     for (std::int64_t i = count - 200; i < count; ++i)
         REQUIRE(float(y[i]) == (philox(9, 77 + std::uint64_t(i / 4), 4)[std::size_t(i % 4)] >> 31 ? 6 : 0));
 }
@@ -277,13 +278,14 @@ TEST_CASE("beyond 2^31 elements: the optimizers, and a parameter behind", "[gpu]
         {&behind[0], &behind[1], &behind[2], &behind[3], 1, chunks, 0.25f, 0, 1},
     };
     const gpu::AdamNumbers numbers{0.5f, 0.5f, 0.75f, 0.25f, 2, 2, 0, 1};
-    gpu::adam(wide, all, 2, chunks + 1, &numbers);
+    gpu::adam(wide, all, 2, chunks + 1, &numbers, nullptr);
     // first 1, second 1; value 1 - rate * 2 * 1 / (1 * 2)
     CHECK(first[count - 1] == 1);
     CHECK(second[count - 1] == 1);
     CHECK(w[count - 1] == 0.5f);
     CHECK(behind[1] == 0.75f);
-    gpu::sgd(wide, all, 2, chunks + 1, 0.5f, false, 1);  // velocity 0.5 + 2
+    const gpu::SgdNumbers momentum{0.5f, 1, false};
+    gpu::sgd(wide, all, 2, chunks + 1, &momentum, nullptr);  // velocity 0.5 + 2
     CHECK(first[count - 1] == 2.5f);
     CHECK(w[count - 1] == 0.5f - 0.5f * 2.5f);
     CHECK(behind[1] == 0.75f - 0.25f * 2.5f);

@@ -125,7 +125,8 @@ TEST_CASE("dropout keeps a word at the bar and drops the one below", "[gpu][drop
         for (const std::uint32_t word : words)
             for (const std::uint64_t above : {0, 1}) {
                 float y[4] = {NAN, NAN, NAN, NAN};
-                gpu::dropout(queue, 4, {9, 4, 77, word + above, 2}, one, y, false);
+                const gpu::Mask mask{9, 4, 77, word + above, 2};
+                gpu::dropout(queue, 4, &mask, one, y, false);
                 for (int i = 0; i < 4; ++i) REQUIRE(y[i] == (words[std::size_t(i)] >= word + above ? 2 : 0));
             }
     });
