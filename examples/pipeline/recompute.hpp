@@ -25,9 +25,10 @@ inline std::string recompute_name(Recompute policy) {
     return std::string(recompute_policies[std::size_t(policy)].second);
 }
 
-inline std::string gibibytes(std::size_t bytes) {
+inline std::string in_words(std::size_t bytes) {
     char digits[32];
-    std::snprintf(digits, sizeof digits, "%.2f GiB", double(bytes) / 0x1p30);
+    const bool large = bytes >= std::size_t(1) << 30;
+    std::snprintf(digits, sizeof digits, large ? "%.2f GiB" : "%.1f MiB", double(bytes) / (large ? 0x1p30 : 0x1p20));
     return digits;
 }
 
@@ -75,8 +76,16 @@ template <class Make> struct PlannedRun {
     Statistics frozen;          ///< batch norms of frozen layers
     int batches = 1;            ///< a step
 
-    /// The most that a step of any stage holds, gaps between blocks included.
+    /// The most that a step of any stage holds, gaps between blocks included, and 2 % for gaps that validation leaves.
     std::size_t needs(Recompute policy, const Shape& batch) const {
+        using T = typename std::invoke_result_t<const Make&>::element;
+        const std::vector<op::Warp> warps(std::size_t(batch.n));
+        const auto input = [&] {  // as `network_input` makes it of grey images
+            auto& context = default_context<Plan>();
+            const Tensor<float, Plan> grey({batch.n, batch.h, batch.w, 1}, context);
+            const auto warped = op::affine_warp(context, grey, std::span<const op::Warp>(warps), {.channels = 3});
+            return op::template convert<T>(context, warped);
+        };
         std::size_t most = 0;
         for (const Stage& stage : stages) {
             const auto staged = [&] {
@@ -84,9 +93,9 @@ template <class Make> struct PlannedRun {
                 enter_stage(net, stage, frozen);
                 return net;
             };
-            most = std::max(most, walk_step(staged, batch, {policy, batches}).reserved);
+            most = std::max(most, walk_step(staged, input, batch, {policy, batches}).reserved);
         }
-        return most;
+        return most + most / 50;
     }
 };
 template <class Make> PlannedRun(Make, Shape, std::vector<Stage>, Statistics, int) -> PlannedRun<Make>;
@@ -97,7 +106,7 @@ template <class Make> std::string what_would_fit(const PlannedRun<Make>& run, st
     while (batch.n > 1) {
         batch.n /= 2;
         const std::size_t needs = run.needs(Recompute::block, batch);
-        if (needs <= room) return text("--batch ", batch.n, " --recompute block needs ", gibibytes(needs));
+        if (needs <= room) return text("--batch ", batch.n, " --recompute block needs ", in_words(needs));
     }
     for (int eighths = 7; eighths >= 2; --eighths) {
         const auto scaled = [&](std::int64_t extent) {
@@ -106,7 +115,7 @@ template <class Make> std::string what_would_fit(const PlannedRun<Make>& run, st
         const Shape smaller{1, scaled(run.image.h), scaled(run.image.w), run.image.c};
         const std::size_t needs = run.needs(Recompute::block, smaller);
         if (needs <= room)
-            return text("--batch 1 --size ", smaller.h, 'x', smaller.w, " --recompute block needs ", gibibytes(needs));
+            return text("--batch 1 --size ", smaller.h, 'x', smaller.w, " --recompute block needs ", in_words(needs));
     }
     return "no batch or image size that this network is trained on fits there";
 }
@@ -126,14 +135,14 @@ Recompute choose_recompute(const Options& options, const PlannedRun<Make>& run) 
         if (!automatic && name != options.recompute) continue;
         least = run.needs(policy, run.image);
         const bool fits = least <= room;
-        std::cout << "--recompute " << name << ": a step of " << run.image << " needs " << gibibytes(least) << " of "
-                  << gibibytes(room) << (fits ? std::string(": fits") : text(": ", gibibytes(least - room), " missing"))
+        std::cout << "--recompute " << name << ": a step of " << run.image << " needs " << in_words(least) << " of "
+                  << in_words(room) << (fits ? std::string(": fits") : text(": ", in_words(least - room), " missing"))
                   << '\n';
         if (fits) return policy;
     }
     throw OutOfMemory(text("a training step of ", run.image, " under --recompute ",
                            automatic ? "block, the leanest policy," : options.recompute, " needs ", least, " bytes, ",
-                           room, " are there: ", least - room, " bytes (", gibibytes(least - room), ") are missing; ",
+                           room, " are there: ", least - room, " bytes (", in_words(least - room), ") are missing; ",
                            automatic ? what_would_fit(run, room) : std::string("--recompute auto finds what fits")));
 }
 

@@ -31,7 +31,9 @@ struct StepOptions {
 /// Adam's step of the classifier that `make()` gives, on batches of images n x h x w x c, walked through on `Plan`.
 /// `StepPlan::activations` and `workspace` stay 0: they take two walks, see `plan_step`. Convolutions choose by the
 /// ledger of `default_context<Plan>()`. Throws what the network itself would.
-template <class Make> StepPlan walk_step(const Make& make, const Shape& image, const StepOptions& o) {
+/// `input()` makes a batch; its own memory counts as well.
+template <class Make, class Input>
+StepPlan walk_step(const Make& make, const Input& input, const Shape& image, const StepOptions& o) {
     auto& context = default_context<Plan>();
     context.memory().trim();
     context.memory().reset_peak();
@@ -49,7 +51,7 @@ template <class Make> StepPlan walk_step(const Make& make, const Shape& image, c
     for (int step = 0; step < 2; ++step) {  // the second has Adam's moments from the start
         ledger.entries.clear();
         for (int batch = 0; batch < o.batches; ++batch) {
-            const Variable<T, Plan> x(Tensor<T, Plan>(image, context));
+            const Variable<T, Plan> x(input());
             cross_entropy(net(x, Mode::train), std::span<const int>(labels)).backward();
         }
         adam.step(net);
@@ -60,6 +62,13 @@ template <class Make> StepPlan walk_step(const Make& make, const Shape& image, c
     plan.reserved = use.peak_reserved - before.reserved;
     plan.entries = std::move(ledger.entries);
     return plan;
+}
+
+/// The same with batches that are just there.
+template <class Make> StepPlan walk_step(const Make& make, const Shape& image, const StepOptions& o) {
+    using T = typename std::invoke_result_t<const Make&>::element;
+    return walk_step(
+        make, [&] { return Tensor<T, Plan>(image); }, image, o);
 }
 
 /// `walk_step` with every kind of memory told apart.
