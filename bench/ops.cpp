@@ -1,5 +1,7 @@
 // ops: micro-benchmarks of every op but the convolutions, at each shape that it has in a network's training step, on
 // the CPU or a GPU. Rates are set beside the copy bandwidth that the same run measured.
+#include <holon/graph/softmax.hpp>
+#include <holon/model/patch_classifier.hpp>
 #include <holon/model/step_plan.hpp>
 
 #include <benchmark/benchmark.h>
@@ -254,11 +256,11 @@ template <class T, class D> class Cases {
 
     void dropout(const Shape& s) {
         add("dropout", s, 2 * image_bytes(s), [s](Context<D>& context) {
-            return [&context, x = random_on<T, D>(s, 1)] { op::dropout(context, x, {0.5, 1, 2, 0}); };
+            return [&context, x = random_on<T, D>(s, 1)] { op::dropout(context, x, op::DropoutMask{0.5, 1, 2, 0}); };
         });
         add("dropout backward", s, 2 * image_bytes(s), [s](Context<D>& context) {
             return [&context, dy = random_on<T, D>(s, 1), dx = Image(s)]() mutable {
-                op::dropout_backward(context, dy, {0.5, 1, 2, 0}, dx, Gradient::assign);
+                op::dropout_backward(context, dy, op::DropoutMask{0.5, 1, 2, 0}, dx, Gradient::assign);
             };
         });
     }
