@@ -297,29 +297,30 @@ template <class T, class D> class Cases {
             std::vector<Tensor<A, D>> gradient, value, first, second;
         };
         const auto make = [shapes] {
-            auto all = std::make_shared<Parameters>();
+            auto made = std::make_shared<Parameters>();
             for (const Shape& s : shapes) {
-                all->gradient.push_back(random_on<A, D>(s, 1));
-                all->value.push_back(random_on<A, D>(s, 2));
-                all->first.push_back(zeros<A, D>(s));
-                all->second.push_back(zeros<A, D>(s));
+                made->gradient.push_back(random_on<A, D>(s, 1));
+                made->value.push_back(random_on<A, D>(s, 2));
+                made->first.push_back(zeros<A, D>(s));
+                made->second.push_back(zeros<A, D>(s));
             }
-            return all;
+            return made;
         };
         const Shape flat = vector_shape(count);
         add("adam", flat, 7.0 * double(count) * sizeof(A), [make](Context<D>& context) {
-            return [&context, all = make(), step = std::int64_t(0)]() mutable {
+            return [&context, parameters = make(), step = std::int64_t(0)]() mutable {
                 std::vector<op::AdamOperand<A, D>> operands;
-                for (std::size_t i = 0; i < all->value.size(); ++i)
-                    operands.push_back({&all->gradient[i], &all->value[i], &all->first[i], &all->second[i], 1e-4});
+                for (std::size_t i = 0; i < parameters->value.size(); ++i)
+                    operands.push_back({&parameters->gradient[i], &parameters->value[i], &parameters->first[i],
+                                        &parameters->second[i], 1e-4});
                 op::adam(context, std::span<const op::AdamOperand<A, D>>(operands), {.step = ++step});
             };
         });
         add("sgd", flat, 5.0 * double(count) * sizeof(A), [make](Context<D>& context) {
-            return [&context, all = make()] {
+            return [&context, parameters = make()] {
                 std::vector<op::SgdOperand<A, D>> operands;
-                for (std::size_t i = 0; i < all->value.size(); ++i)
-                    operands.push_back({&all->gradient[i], &all->value[i], &all->first[i], 1e-4});
+                for (std::size_t i = 0; i < parameters->value.size(); ++i)
+                    operands.push_back({&parameters->gradient[i], &parameters->value[i], &parameters->first[i], 1e-4});
                 op::sgd(context, std::span<const op::SgdOperand<A, D>>(operands), {.momentum = 0.9});
             };
         });

@@ -93,7 +93,8 @@ template <class Net, class Result> class CapturedStep {
     /// step that throws while it is recorded is run instead, and throws again there if it was not the recording's
     /// fault: so it must do nothing on the host that may not be done twice.
     template <class Optimizer, class... Inputs, class Step>
-    const Result& run(const Optimizer& optimizer, const std::tuple<Inputs...>& inputs, const Step& step) {
+    const Result& run([[maybe_unused]] const Optimizer& optimizer, [[maybe_unused]] const std::tuple<Inputs...>& inputs,
+                      const Step& step) {
 #ifdef HOLON_CUDA
         if constexpr (on_gpu) {
             if (options_.recorded && !detail::policy().check_finite && !detail::policy().profiler)
