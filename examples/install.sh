@@ -2,7 +2,7 @@
 # Installs the Debian/Ubuntu packages that are missing to build everything here; says what it does.
 set -euo pipefail
 # (Debian's libdnnl-dev only recommends ocl-icd-opencl-dev, but its CMake config stops without it.)
-packages=(g++ cmake ninja-build ccache libdnnl-dev ocl-icd-opencl-dev libstb-dev nlohmann-json3-dev libcli11-dev libpng-dev catch2 libbenchmark-dev)
+packages=(g++ python3 cmake ninja-build ccache libdnnl-dev ocl-icd-opencl-dev libstb-dev nlohmann-json3-dev libcli11-dev libpng-dev catch2 libbenchmark-dev)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
