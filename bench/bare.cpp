@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstring>
+#include <iomanip>
 #include <iostream>
 #include <map>
 
@@ -106,13 +107,23 @@ template <class T> double time_convolution(const bench::Query& q, cpu::Tag image
     return seconds[std::size_t(runs / 2)];
 }
 
-template <class T> int measure(const pipeline::Options& o, int classes, int runs) {
+template <class T> int measure(const pipeline::Options& o, int classes, int runs, bool table) {
     cpu::expects_processor<T>();
     const Work work = work_of<T>(o, classes);
     double nhwc = 0, blocked = 0;
+    if (table) std::cout << "times  nhwc ms  blocked ms  GFLOP  convolution\n";
     for (const auto& [query, count] : work.convolutions) {
-        nhwc += count * time_convolution<T>(query, cpu::Tag::nhwc, runs);
-        blocked += count * time_convolution<T>(query, cpu::Tag::any, runs);
+        const double here = time_convolution<T>(query, cpu::Tag::nhwc, runs),
+                     there = time_convolution<T>(query, cpu::Tag::any, runs);
+        nhwc += count * here;
+        blocked += count * there;
+        if (!table) continue;
+        const Shape f = op::filter_shape(query.options), y = op::conv2d_shape(query.image, query.options);
+        std::cout << std::fixed << std::setprecision(2) << std::setw(5) << count << std::setw(9) << here * 1e3
+                  << std::setw(12) << there * 1e3 << std::setw(7) << 2e-9 * double(y.rows() * f.size()) << "  "
+                  << op::direction_name(query.direction) << ' ' << query.image << " by " << f << ", stride "
+                  << query.options.stride << '\n'
+                  << std::defaultfloat << std::setprecision(6);
     }
     const double least = std::min(nhwc, blocked), bandwidth = pipeline::measure_roof<T, Cpu>().bandwidth;
     std::cout << "{\"library\": \"oneDNN " << cpu::dnnl_version_text() << "\", \"network\": \"" << o.network
@@ -132,6 +143,7 @@ int main(int argc, char** argv) {
     o.batch = 32;
     o.size = "224x224";
     int classes = 1000, runs = 3;
+    bool table = false;
     app.add_option("--network", o.network, "resnet50 | resnet50-keras | resnet14 | vgg16")->capture_default_str();
     app.add_option("--size", o.size, "rows x columns")->capture_default_str();
     app.add_option("--batch", o.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
@@ -139,12 +151,13 @@ int main(int argc, char** argv) {
     app.add_option("--precision", o.precision, "fp32 | bf16")
         ->check(CLI::IsMember({"fp32", "bf16"}))
         ->capture_default_str();
+    app.add_flag("--table", table, "every convolution, before the line");
     app.add_option("--runs", runs, "calls timed of each convolution")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
     CLI11_PARSE(app, argc, argv);
     try {
-        return o.precision == "bf16" ? measure<bfloat16>(o, classes, runs) : measure<float>(o, classes, runs);
+        return o.precision == "bf16" ? measure<bfloat16>(o, classes, runs, table) : measure<float>(o, classes, runs, table);
     } catch (const std::exception& error) {
         std::cerr << "error: " << error.what() << '\n';
         return 2;

@@ -128,6 +128,37 @@ TEMPLATE_TEST_CASE("batch norm's gradients asked for together are those asked fo
         }
 }
 
+TEMPLATE_TEST_CASE("batch norm's residual gradient written over dy changes nothing else", "[op][kernels]", HOLON_ELEMENTS) {
+    using T = typename TestType::element;
+    using D = typename TestType::device;
+    using A = Accumulate<T>;
+    auto& context = default_context<D>();
+    for (const Shape s : {Shape{2, 5, 3, 17}, Shape{2, 30, 20, 64}, Shape{1, 9, 9, 3}})
+        for (const bool batch : {false, true})
+            for (const bool relu : {false, true})
+                for (const bool vectors : {false, true}) {
+                    CAPTURE(text(s), batch, relu, vectors);
+                    const Operand<T, D> x(s, 1), q(s, 2), dy(s, 3);
+                    const Shape vector = vector_shape(s.c);
+                    const op::Moments<A, D> moments = op::channel_moments(context, x.value);
+                    const op::Normalization<A, D> normal{moments.mean, op::inverse_deviation(context, moments.variance, 1e-5),
+                                                         Operand<A, D>(vector, 4).value, Operand<A, D>(vector, 5).value};
+                    const auto y = op::batch_norm(context, x.value, &q.value, normal, relu);
+                    const auto run = [&](const Tensor<T, D>& slopes, Tensor<T, D> dq) {
+                        Tensor<T, D> dx = poisoned<T, D>(s);
+                        Tensor<A, D> dw = zeros<A, D>(vector), db = zeros<A, D>(vector);
+                        op::BatchNormGradients<T, D> wanted;
+                        wanted.x = &dx, wanted.residual = &dq;
+                        if (vectors) wanted.weight = &dw, wanted.bias = &db;
+                        op::batch_norm_backward(context, x.value, relu ? &y : nullptr, slopes, normal, relu, batch, wanted);
+                        return std::array{numbers(dx), numbers(dq), numbers(dw), numbers(db)};
+                    };
+                    const Tensor<T, D> both = dy.value.clone();
+                    const auto apart = run(dy.value, poisoned<T, D>(s)), over = run(both, both);
+                    for (std::size_t i = 0; i < apart.size(); ++i) CHECK(same_numbers(apart[i], over[i]));
+                }
+}
+
 TEMPLATE_TEST_CASE("channel_moments, channel_sum and inverse_deviation agree with their definitions", "[op][kernels]",
                    HOLON_ELEMENTS) {
     using T = typename TestType::element;

@@ -63,8 +63,10 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residua
         if (to_bias) wanted.bias = &to_bias.open(wanted.to_bias);
         if (to_residual && !relu)
             to_residual.take(dy);
-        else if (to_residual)
-            wanted.residual = &to_residual.open(wanted.to_residual);
+        else if (to_residual) {
+            wanted.residual = to_residual.inherit(dy);
+            if (!wanted.residual) wanted.residual = &to_residual.open(wanted.to_residual);
+        }
         op::batch_norm_backward(context, seen, mask ? &mask : nullptr, dy, normal, relu, batch, wanted);
     };
     if (residual) return Variable<T, D>::result("batch_norm", y, std::move(backward), x, *residual, weight, bias);

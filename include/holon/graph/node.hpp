@@ -147,6 +147,13 @@ class Edge {
         write(g, mode);
     }
 
+    /// Hands over `share`, to be changed in place; null if others look at it, or if there is one to add to.
+    Tensor<T, D>* inherit(const Tensor<T, D>& share) const {
+        if (node_->is_leaf() || node_->gradient() || !share.unique()) return nullptr;
+        node_->gradient() = share;
+        return &node_->gradient();
+    }
+
     /// Adds `share`; the first share is taken over as it is.
     void take(const Tensor<T, D>& share) const {
         if (!node_) return;

@@ -23,7 +23,8 @@ struct Normalization {
     Tensor<A, D> mean, inverse_deviation, weight, bias;
 };
 
-/// Where the gradients of batch normalisation go; a null pointer means not wanted. `add_*` adds instead of assigning.
+/// Where the gradients of batch normalisation go; a null pointer means not wanted. `residual` may share the storage of dy
+/// where it is assigned: it is written over it.
 template <Element T, Device D>
 struct BatchNormGradients {
     Tensor<T, D>* x = nullptr;

@@ -183,25 +183,65 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T,
     const A* by = slope.data();
     enum class Mask { none, from_y, from_x };
 
+    // What the ReLU let through of element i, of channel k, of a gradient that begins at `slopes`.
+    const auto masked = [=]<Mask mask>(const T* slopes, std::int64_t i, std::int64_t k) {
+        const A g = cpu::widen(slopes[i]);
+        if constexpr (mask == Mask::from_y) return cpu::widen(result[i]) > 0 ? g : A(0);
+        if constexpr (mask == Mask::from_x) return (cpu::widen(in[i]) - mean[k]) * by[k] + bias[k] > 0 ? g : A(0);
+        return g;
+    };
+    // x' = slope * g + tilt * (x - mean) + level, and residual' = g where `aside` is not null
+    std::vector<A> tilt(c), level(c);
+    const auto write = [&]<Mask mask>(const T* slopes, T* aside) {
+        T* to = wanted.x ? wanted.x->data() : nullptr;
+        const bool add = wanted.to_x == Gradient::add, add_aside = wanted.to_residual == Gradient::add;
+        const A *lean = tilt.data(), *lift = level.data();
+        cpu::split(s.rows(), cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
+            for (std::int64_t r = begin; r < end; ++r) {
+                const std::int64_t row = r * s.c;
+                if (aside) {
+#pragma omp simd
+                    for (std::int64_t k = 0; k < s.c; ++k)
+                        cpu::put(aside[row + k], masked.template operator()<mask>(slopes, row + k, k), add_aside);
+                }
+                if (!to) continue;
+                const auto slope_of_x = [=](std::int64_t k) {
+                    return by[k] * masked.template operator()<mask>(slopes, row + k, k) +
+                           lean[k] * (cpu::widen(in[row + k]) - mean[k]) + lift[k];
+                };
+                if (add) {
+#pragma omp simd
+                    for (std::int64_t k = 0; k < s.c; ++k) cpu::put(to[row + k], slope_of_x(k), true);
+                } else {
+#pragma omp simd
+                    for (std::int64_t k = 0; k < s.c; ++k) cpu::put(to[row + k], slope_of_x(k), false);
+                }
+            }
+        });
+    };
+
     const auto run = [&]<Mask mask>() {
-        const auto masked = [=](std::int64_t at, std::int64_t k) {
-            const A g = cpu::widen(upstream[at]);
-            if constexpr (mask == Mask::from_y) return cpu::widen(result[at]) > 0 ? g : A(0);
-            if constexpr (mask == Mask::from_x) return (cpu::widen(in[at]) - mean[k]) * by[k] + bias[k] > 0 ? g : A(0);
-            return g;
-        };
+        T* const aside = wanted.residual ? wanted.residual->data() : nullptr;
+        const bool sums = wanted.weight || wanted.bias || (wanted.x && batch_statistics);
+        // The pass that sums leaves the residual's gradient, so that the pass that writes reads it alone, not dy and y.
+        const bool at_once = sums && aside && wanted.to_residual == Gradient::assign;
         std::vector<double> sum(c), product(c);
-        if (wanted.weight || wanted.bias || (wanted.x && batch_statistics)) {
+        const auto take_sums = [&]<bool Keep>() {
             cpu::two_sums<A>(s.rows(), s.c, sum, product, [&](std::int64_t r, A* a, A* b) {
 #pragma omp simd
                 for (std::int64_t k = 0; k < s.c; ++k) {
-                    const std::int64_t at = r * s.c + k;
-                    const A g = masked(at, k);
+                    const std::int64_t i = r * s.c + k;
+                    const A g = masked.template operator()<mask>(upstream, i, k);
+                    if constexpr (Keep) aside[i] = cpu::narrow<T>(g);
                     a[k] += g;
-                    b[k] += g * (cpu::widen(in[at]) - mean[k]);
+                    b[k] += g * (cpu::widen(in[i]) - mean[k]);
                 }
             });
-        }
+        };
+        if (at_once)
+            take_sums.template operator()<true>();
+        else if (sums)
+            take_sums.template operator()<false>();
         for (std::size_t k = 0; k < c; ++k) product[k] *= double(deviation[k]);
         if (wanted.weight) {
             A* to = wanted.weight->data();
@@ -211,38 +251,15 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T,
             A* to = wanted.bias->data();
             for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(sum[k]), wanted.to_bias == Gradient::add);
         }
-        if (!wanted.x && !wanted.residual) return;
-        // x' = slope * g + tilt * (x - mean) + level
-        std::vector<A> tilt(c), level(c);
         if (batch_statistics)
             for (std::size_t k = 0; k < c; ++k) {
                 tilt[k] = A(-double(slope[k]) * double(deviation[k]) * product[k] / double(s.rows()));
                 level[k] = A(-double(slope[k]) * sum[k] / double(s.rows()));
             }
-        T *to = wanted.x ? wanted.x->data() : nullptr, *aside = wanted.residual ? wanted.residual->data() : nullptr;
-        const bool add = wanted.to_x == Gradient::add, add_aside = wanted.to_residual == Gradient::add;
-        const A *lean = tilt.data(), *lift = level.data();
-        cpu::split(s.rows(), cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
-            for (std::int64_t r = begin; r < end; ++r) {
-                const std::int64_t row = r * s.c;
-                if (aside) {
-#pragma omp simd
-                    for (std::int64_t k = 0; k < s.c; ++k) cpu::put(aside[row + k], masked(row + k, k), add_aside);
-                }
-                if (!to) continue;
-                if (add) {
-#pragma omp simd
-                    for (std::int64_t k = 0; k < s.c; ++k)
-                        cpu::put(to[row + k],
-                                 by[k] * masked(row + k, k) + lean[k] * (cpu::widen(in[row + k]) - mean[k]) + lift[k], true);
-                } else {
-#pragma omp simd
-                    for (std::int64_t k = 0; k < s.c; ++k)
-                        cpu::put(to[row + k],
-                                 by[k] * masked(row + k, k) + lean[k] * (cpu::widen(in[row + k]) - mean[k]) + lift[k], false);
-                }
-            }
-        });
+        if (at_once && wanted.x)
+            write.template operator()<Mask::none>(aside, nullptr);
+        else if (!at_once && (wanted.x || aside))
+            write.template operator()<mask>(upstream, aside);
     };
     if (!relu)
         run.template operator()<Mask::none>();

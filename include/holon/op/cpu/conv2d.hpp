@@ -102,6 +102,16 @@ inline Bytes formed_filter(Context<Cpu>& context, Engine& engine, const Prepared
     });
 }
 
+/// How many images at a time have their gradient computed aside, to be added to one that is there: a divisor of all, and
+/// few enough that it is still in the cache when it is added, if it fits at all.
+template <Element T>
+std::int64_t images_aside(const Shape& x) {
+    constexpr std::int64_t cached = std::int64_t(1) << 24;
+    std::int64_t images = x.n;
+    while (images > 1 && (x.n % images != 0 || images * (x.size() / x.n) * std::int64_t(sizeof(T)) > cached)) --images;
+    return images;
+}
+
 }  // namespace cpu
 
 /// Which of oneDNN's implementations computes a direction of this convolution, e.g. "brgconv:avx512_core".
@@ -152,19 +162,26 @@ void conv2d_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, cons
         cpu::convolve_to_input(dy.data(), dy.shape(), filter.data(), to, xs, o);
     } else {
         auto& engine = context.state<cpu::Engine>();
-        const auto p = cpu::prepare_convolution<T>(engine, Direction::to_input, xs, o, false);
+        const Shape ys = dy.shape();
+        const std::int64_t images = mode == Gradient::add ? cpu::images_aside<T>(xs) : xs.n;
+        const Shape some{images, xs.h, xs.w, xs.c};
+        const auto p = cpu::prepare_convolution<T>(engine, Direction::to_input, some, o, false);
         const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
         const cpu::Bytes form = cpu::formed_filter(context, engine, *p, filter, scratch);
-        Tensor<T, Cpu> share = mode == Gradient::add ? Tensor<T, Cpu>(xs, context) : dx;
-        p->primitive.execute(
-            engine.stream(),
-            {{DNNL_ARG_DIFF_DST, cpu::view(engine, p->y, dy)},
-             {DNNL_ARG_WEIGHTS, cpu::view(engine, p->filter, form)},
-             {DNNL_ARG_DIFF_SRC, cpu::view(engine, p->x, share)},
-             {DNNL_ARG_SCRATCHPAD, cpu::view(engine, {{p->scratch}, dnnl::memory::data_type::u8, cpu::Tag::x}, scratch)}});
-        engine.stream().wait();
+        const Tensor<T, Cpu> aside = mode == Gradient::add ? Tensor<T, Cpu>(some, context) : Tensor<T, Cpu>();
+        T* const to = dx.data();
+        for (std::int64_t n = 0; n < xs.n; n += images) {
+            p->primitive.execute(
+                engine.stream(),
+                {{DNNL_ARG_DIFF_DST, cpu::view(engine, p->y, dy.data() + ys.at(n, 0, 0, 0))},
+                 {DNNL_ARG_WEIGHTS, cpu::view(engine, p->filter, form)},
+                 {DNNL_ARG_DIFF_SRC, aside ? cpu::view(engine, p->x, aside) : cpu::view(engine, p->x, to)},
+                 {DNNL_ARG_SCRATCHPAD,
+                  cpu::view(engine, {{p->scratch}, dnnl::memory::data_type::u8, cpu::Tag::x}, scratch)}});
+            engine.stream().wait();
+            if (aside) cpu::accumulate(std::as_const(aside).data(), to + xs.at(n, 0, 0, 0), some.size());
+        }
         dx.storage()->written();
-        if (mode == Gradient::add) accumulate(context, share, dx);
     }
 }
 

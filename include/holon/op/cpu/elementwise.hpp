@@ -5,6 +5,14 @@
 
 namespace holon::op {
 
+namespace cpu {
+/// to[i] += from[i].
+template <Element T>
+void accumulate(const T* from, T* to, std::int64_t count) {
+    each(count, [=](std::int64_t i) { put(to[i], widen(from[i]), true); });
+}
+}  // namespace cpu
+
 /// y = max(x, 0); NaN stays NaN.
 template <Element T>
 Tensor<T, Cpu> relu(Context<Cpu>& context, const Tensor<T, Cpu>& x) {
@@ -25,10 +33,16 @@ void relu_backward(Context<Cpu>&, const Tensor<T, Cpu>& y, const Tensor<T, Cpu>&
     expects_same("relu_backward", y, dx);
     const T *at = y.data(), *from = dy.data();
     T* to = dx.data();
+    const auto pass = [=](bool add) {
+        cpu::each(y.size(), [=](std::int64_t i) {
+            const auto slope = cpu::widen(from[i]);  // read in any case: a load that may not happen is not vectorised
+            cpu::put(to[i], cpu::widen(at[i]) > 0 ? slope : 0, add);
+        });
+    };
     if (mode == Gradient::add)
-        cpu::each(y.size(), [=](std::int64_t i) { cpu::put(to[i], cpu::widen(at[i]) > 0 ? cpu::widen(from[i]) : 0, true); });
+        pass(true);
     else
-        cpu::each(y.size(), [=](std::int64_t i) { cpu::put(to[i], cpu::widen(at[i]) > 0 ? cpu::widen(from[i]) : 0, false); });
+        pass(false);
 }
 
 /// a + b, of equal shapes.
@@ -46,9 +60,7 @@ Tensor<T, Cpu> add(Context<Cpu>& context, const Tensor<T, Cpu>& a, const Tensor<
 template <Element T>
 void accumulate(Context<Cpu>&, const Tensor<T, Cpu>& from, Tensor<T, Cpu>& into) {
     expects_same("accumulate", from, into);
-    const T* source = from.data();
-    T* to = into.data();
-    cpu::each(from.size(), [=](std::int64_t i) { cpu::put(to[i], cpu::widen(source[i]), true); });
+    cpu::accumulate(from.data(), into.data(), from.size());
 }
 
 /// x *= factor.

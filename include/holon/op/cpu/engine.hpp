@@ -177,10 +177,14 @@ void expects_processor() {
                            int(error.status), "); report the shape, or try another version of oneDNN"));
 }
 
-/// A oneDNN view of a tensor's bytes.
+/// A oneDNN view of numbers from `first` on, or of a tensor's.
+template <class T>
+dnnl::memory view(Engine& engine, const dnnl::memory::desc& desc, const T* first) {
+    return {desc, engine.engine(), const_cast<T*>(first)};
+}
 template <class T>
 dnnl::memory view(Engine& engine, const dnnl::memory::desc& desc, const Tensor<T, Cpu>& tensor) {
-    return {desc, engine.engine(), const_cast<T*>(std::as_const(tensor).data())};
+    return view(engine, desc, std::as_const(tensor).data());
 }
 
 }  // namespace holon::op::cpu

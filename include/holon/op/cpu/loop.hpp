@@ -51,6 +51,18 @@ inline void put(T& to, Accumulate<T> value, bool add) {
     to = narrow<T>(add ? widen(to) + value : value);
 }
 
+/// The same for a row.
+template <Element T>
+void put_row(T* to, const Accumulate<T>* values, std::int64_t count, bool add) {
+    if (add) {
+#pragma omp simd
+        for (std::int64_t k = 0; k < count; ++k) put(to[k], values[k], true);
+    } else {
+#pragma omp simd
+        for (std::int64_t k = 0; k < count; ++k) put(to[k], values[k], false);
+    }
+}
+
 /// out[i] = f(i) over a flat stretch, in parallel. `f` must be simple enough to vectorise.
 template <class F>
 void each(std::int64_t count, const F& f) {

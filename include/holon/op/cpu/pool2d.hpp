@@ -106,12 +106,12 @@ void max_pool2d_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const Tensor<s
                         const std::int32_t me = std::int32_t((h + o.padding.top - y * step.h) * o.window.w +
                                                              (w + o.padding.left - z * step.w));
 #pragma omp simd
-                        for (std::int64_t k = 0; k < s.c; ++k)
-                            total[k] += std::int32_t(where[at + k]) == me ? cpu::widen(from[at + k]) : A(0);
+                        for (std::int64_t k = 0; k < s.c; ++k) {
+                            const A slope = cpu::widen(from[at + k]);  // read in any case, so that the loop vectorises
+                            total[k] += std::int32_t(where[at + k]) == me ? slope : A(0);
+                        }
                     }
-                T* out = to + s.at(n, h, w, 0);
-                const bool add = mode == Gradient::add;
-                for (std::int64_t k = 0; k < s.c; ++k) cpu::put(out[k], total[k], add);
+                cpu::put_row(to + s.at(n, h, w, 0), total, s.c, mode == Gradient::add);
             }
     });
 }
@@ -183,9 +183,7 @@ void average_pool2d_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const Pool
 #pragma omp simd
                         for (std::int64_t k = 0; k < s.c; ++k) total[k] += cpu::widen(in[k]) / count;
                     }
-                T* out = to + s.at(n, h, w, 0);
-                const bool add = mode == Gradient::add;
-                for (std::int64_t k = 0; k < s.c; ++k) cpu::put(out[k], total[k], add);
+                cpu::put_row(to + s.at(n, h, w, 0), total, s.c, mode == Gradient::add);
             }
     });
 }

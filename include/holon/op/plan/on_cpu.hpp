@@ -12,7 +12,9 @@ Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, con
     if constexpr (std::same_as<T, double>) {
         return {"plain loops", 0, Choice::Form{}, 0};
     } else {
-        const auto p = cpu::prepare_convolution<T>(cpu.state<cpu::Engine>(), direction, x, o,
+        const bool aside = direction == Direction::to_input && add;
+        const Shape at_once{aside ? cpu::images_aside<T>(x) : x.n, x.h, x.w, x.c};
+        const auto p = cpu::prepare_convolution<T>(cpu.state<cpu::Engine>(), direction, at_once, o,
                                                    o.bias && direction == Direction::forward);
         Choice choice{p->implementation, std::size_t(p->scratch), Choice::Form{}, 0};
         const std::size_t filter = p->filter.get_size();
@@ -20,7 +22,7 @@ Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, con
             choice.aside = p->reorder || add ? filter : 0;
         else if (p->reorder)
             choice.form = Choice::Form{filter, p->number};
-        if (direction == Direction::to_input && add) choice.aside = std::size_t(x.size()) * sizeof(T);
+        if (aside) choice.aside = std::size_t(at_once.size()) * sizeof(T);
         return choice;
     }
 }
