@@ -1,5 +1,6 @@
 // core/error.hpp: a refusal is a sentence with the facts: the rule, both values, the place, and what to do.
 #pragma once
+#include <initializer_list>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -7,12 +8,36 @@
 
 namespace holon {
 
-/// Joins the pieces by `operator<<`.
-template <class... Pieces> std::string text(const Pieces&... pieces) {
+namespace detail {
+/// A value and how it is printed. Sentences are joined from these by one function, whatever they are made of: one for
+/// each combination of types would be a good part of what a program has to compile.
+class Piece {
+ public:
+    template <class T>
+    Piece(const T& value)
+        : value_(reinterpret_cast<const void*>(&value)),  // a manipulator is a function
+          print_([](std::ostream& out, const void* at) { out << *reinterpret_cast<const T*>(at); }) {}
+    Piece(const char* literal)
+        : value_(literal), print_([](std::ostream& out, const void* at) { out << static_cast<const char*>(at); }) {}
+    friend std::ostream& operator<<(std::ostream& out, const Piece& piece) {
+        piece.print_(out, piece.value_);
+        return out;
+    }
+
+ private:
+    const void* value_;
+    void (*print_)(std::ostream&, const void*);
+};
+
+[[gnu::noinline]] inline std::string joined(std::initializer_list<Piece> pieces) {
     std::ostringstream out;
-    (out << ... << pieces);
+    for (const Piece& piece : pieces) out << piece;
     return out.str();
 }
+}  // namespace detail
+
+/// Joins the pieces by `operator<<`.
+template <class... Pieces> std::string text(const Pieces&... pieces) { return detail::joined({pieces...}); }
 
 /// Root of everything this library throws. `what()` is one sentence, followed by the layer that was running, if any.
 class Error : public std::exception {
@@ -68,22 +93,22 @@ struct Holds {
 };
 
 namespace detail {
-template <class E, class... Pieces>
-[[noreturn, gnu::cold, gnu::noinline]] void fail(const Holds& at, const Pieces&... pieces) {
+template <class E>
+[[noreturn, gnu::cold, gnu::noinline]] void fail(const Holds& at, std::initializer_list<Piece> pieces) {
+    std::string sentence = joined(pieces);
     if constexpr (E::names_source) {
         std::string_view file(at.file);
         if (auto root = file.rfind("holon/"); root != file.npos) file.remove_prefix(root + 6);
-        throw E(text(pieces..., " [", file, ':', at.line, ']'));
-    } else {
-        throw E(text(pieces...));
+        sentence += text(" [", file, ':', at.line, ']');
     }
+    throw E(std::move(sentence));
 }
 }  // namespace detail
 
 /// Throws `E` with the joined pieces unless the condition holds.
 template <class E = ShapeError, class... Pieces> void expects(Holds condition, const Pieces&... pieces) {
     if (!condition.value) [[unlikely]]
-        detail::fail<E>(condition, pieces...);
+        detail::fail<E>(condition, {pieces...});
 }
 
 }  // namespace holon
