@@ -1,12 +1,12 @@
 // graph/node.hpp: who came from whom. A node holds no value, only where its gradient goes.
 #pragma once
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <holon/core/function.hpp>
 #include <holon/core/scope.hpp>
 #include <holon/graph/policy.hpp>
 #include <holon/op/op.hpp>
@@ -78,7 +78,7 @@ template <class T, Device D>
     requires Runs<T, D>
 class Node final : public NodeBase {
  public:
-    using Backward = std::function<void(const Tensor<T, D>&)>;
+    using Backward = Function<void(const Tensor<T, D>&)>;
 
     Node(Shape shape, Context<D>& context) : shape_(shape), context_(context) {}
     /// What op `name` (a literal) made.
@@ -87,7 +87,7 @@ class Node final : public NodeBase {
 
     void step() override {
         if (!name_) return;
-        const Backward backward = std::exchange(backward_, {});
+        const Backward backward = std::move(backward_);
         const Tensor<T, D> gradient = std::exchange(gradient_, {});
         live_ = false;
         if (!gradient) return;

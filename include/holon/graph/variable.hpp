@@ -1,6 +1,6 @@
 // graph/variable.hpp: a tensor that remembers where it came from, if anyone will want its gradient.
 #pragma once
-#include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -20,7 +20,7 @@ enum class Remaking {
 /// A tensor that was let go of, and how to make it again.
 template <class T, Device D> class Redone {
  public:
-    using Make = std::function<Tensor<T, D>()>;
+    using Make = Function<Tensor<T, D>()>;
 
     Redone(Make make, Remaking cost) : make_(std::move(make)), cost_(cost) {}
 
@@ -68,7 +68,7 @@ class Variable {
     /// A leaf whose gradient is wanted.
     static Variable leaf(Tensor<T, D> value) {
         Variable out(std::move(value));
-        out.node_ = std::make_shared<Node<T, D>>(out.shape(), out.value_.context());
+        out.node_ = std::make_shared<Node<T, D>>(out.shape(), out.context());
         return out;
     }
 
@@ -80,16 +80,16 @@ class Variable {
     /// A leaf's gradient after `backward`; empty before, and for whatever wants none.
     const Tensor<T, D>& gradient() const {
         static const Tensor<T, D> none;
-        return node_ ? node_->gradient() : none;
+        return node_ ? node()->gradient() : none;
     }
     void clear_gradient() { set_gradient({}); }
     /// Takes a tensor of this shape for the gradient; empty: none.
     void set_gradient(Tensor<T, D> gradient) {
-        if (node_) node_->gradient() = std::move(gradient);
+        if (node_) node()->gradient() = std::move(gradient);
     }
 
     /// Where a closure sends this variable's share; not wanted if it has no history.
-    Edge<T, D> edge() const { return Edge<T, D>(detail::policy().record ? node_.get() : nullptr); }
+    Edge<T, D> edge() const { return Edge<T, D>(detail::policy().record ? node() : nullptr); }
     /// What a closure should keep of this value.
     Saved<T, D> saved() const {
         if (redone_) redone_->want();
@@ -106,21 +106,16 @@ class Variable {
         expects(node_->live(), "backward: the graph of this value was already walked and released; run forward again");
         if (!seed) seed = full<T, D>(shape(), T(1.0f), context());
         expects(seed.shape() == shape(), "backward: seed ", seed.shape(), " for a value ", shape());
-        node_->gradient() = std::move(seed);
+        node()->gradient() = std::move(seed);
         run_backward(node_);
     }
 
     /// The result of op `name`: `backward(dy)` gives each parent its share through the edges it captured. If no parent
     /// wants a gradient, or under `NoGrad`, the closure and all that it saved are dropped here.
-    template <class Backward, class... Parents>
-    static Variable result(const char* name, Tensor<T, D> value, Backward&& backward, const Parents&... parents) {
-        detail::lap(name, Pass::forward);
-        if (detail::policy().check_finite) refuse_non_finite(name, value);
-        Variable out(std::move(value));
-        if (!detail::policy().record || !(parents.requires_grad() || ...)) return out;
-        out.node_ = std::make_shared<Node<T, D>>(name, out.shape(), out.context(), std::forward<Backward>(backward));
-        (out.adopt(parents), ...);
-        return out;
+    template <class... Parents>
+    static Variable result(const char* name, Tensor<T, D> value, typename Node<T, D>::Backward backward,
+                           const Parents&... parents) {
+        return made(name, std::move(value), std::move(backward), {&parents.node_...});
     }
 
     /// True if whoever keeps this value keeps a way to make it again.
@@ -141,10 +136,21 @@ class Variable {
     template <class, Device>
     friend class Variable;
 
-    template <class Parent>
-    void adopt(const Parent& parent) {
-        if (parent.node_) node_->parents().push_back(parent.node_);
+    static Variable made(const char* name, Tensor<T, D> value, typename Node<T, D>::Backward backward,
+                         std::initializer_list<const std::shared_ptr<NodeBase>*> parents) {
+        detail::lap(name, Pass::forward);
+        if (detail::policy().check_finite) refuse_non_finite(name, value);
+        Variable out(std::move(value));
+        if (!detail::policy().record) return out;
+        for (const auto* parent : parents) {
+            if (!*parent) continue;
+            if (!out.node_)
+                out.node_ = std::make_shared<Node<T, D>>(name, out.shape(), out.context(), std::move(backward));
+            out.node_->parents().push_back(*parent);
+        }
+        return out;
     }
+    Node<T, D>* node() const { return static_cast<Node<T, D>*>(node_.get()); }
 
     [[gnu::noinline]] static void refuse_non_finite(const char* name, const Tensor<T, D>& value) {
         if (!op::all_finite(value.context(), value))
@@ -153,7 +159,7 @@ class Variable {
     }
 
     Tensor<T, D> value_;
-    std::shared_ptr<Node<T, D>> node_;
+    std::shared_ptr<NodeBase> node_;  // a Node<T, D>
     std::shared_ptr<Redone<T, D>> redone_;
 };
 
