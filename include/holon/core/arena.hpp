@@ -70,10 +70,9 @@ class Arena {
         HOLON_UNPOISON(base_ + at, Blocks::rounded(bytes));
         return base_ + at;
     }
-    void give(void* block) {
-        const std::size_t bytes = blocks_.give(std::size_t(static_cast<char*>(block) - base_));
-        HOLON_POISON(block, bytes);
-        (void)bytes;
+    void give(void* block, std::size_t bytes) {
+        blocks_.give(std::size_t(static_cast<char*>(block) - base_), bytes);
+        HOLON_POISON(block, Blocks::rounded(bytes));
     }
     /// Hands the pages above the highest live block back to the system.
     void trim() {
@@ -115,7 +114,9 @@ class ImaginedArena {
         const std::size_t at = blocks_.take(bytes);
         return at == Blocks::nowhere ? nullptr : reinterpret_cast<void*>(base_ + at);
     }
-    void give(void* block) { blocks_.give(std::size_t(reinterpret_cast<std::uintptr_t>(block) - base_)); }
+    void give(void* block, std::size_t bytes) {
+        blocks_.give(std::size_t(reinterpret_cast<std::uintptr_t>(block) - base_), bytes);
+    }
     void trim() { blocks_.cut(); }
 
  private:

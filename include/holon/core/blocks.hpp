@@ -2,11 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <iterator>
-#include <map>
-#include <set>
-#include <unordered_map>
-#include <utility>
+#include <vector>
 
 namespace holon {
 
@@ -29,88 +25,80 @@ class Blocks {
 
     /// Where the top would stand after taking a block of this size; `top()` itself where a free block fits.
     std::size_t top_after(std::size_t bytes) const {
-        bytes = rounded(bytes);
-        if (by_size_.lower_bound({bytes, 0}) != by_size_.end()) return top_;
-        return top_ - trailing() + bytes;
+        const std::size_t fit = best_fit(rounded(bytes));
+        return fit != nowhere ? top_ : top_ - tail() + rounded(bytes);
     }
 
     /// The place of a new block; `nowhere` when the span is used up.
     std::size_t take(std::size_t bytes) {
         bytes = rounded(bytes);
-        std::size_t at;
-        auto fit = by_size_.lower_bound({bytes, 0});
-        // The stretch at the end is the last resort, as when it was not there yet: so each step of a training loop
-        // finds the same places as the first one, and the first one's top is enough.
-        if (fit != by_size_.end() && fit->first + fit->second == top_ && std::next(fit) != by_size_.end()) ++fit;
-        if (fit != by_size_.end()) {
-            at = fit->second;
-            const std::size_t rest = fit->first - bytes;
-            forget(at, fit->first);
-            if (rest) remember(at + bytes, rest);
-        } else {
-            const std::size_t tail = trailing();
-            at = top_ - tail;
-            if (at + bytes > capacity_) return nowhere;
-            if (tail) forget(at, tail);
-            top_ = at + bytes;
+        std::size_t fit = best_fit(bytes);
+        if (fit == nowhere) {
+            const std::size_t grown = top_ - tail() + bytes;
+            if (grown > capacity_) return nowhere;
+            give(top_, grown - top_);
+            top_ = grown;
+            fit = best_fit(bytes);
         }
-        taken_.emplace(at, bytes);
+        Stretch& from = free_[fit];
+        const std::size_t at = from.at;
+        from.at += bytes;
+        from.bytes -= bytes;
+        if (!from.bytes) forget(fit);
         return at;
     }
 
-    /// Frees the block at a place; returns its size.
-    std::size_t give(std::size_t at) {
-        const auto found = taken_.find(at);
-        const std::size_t size = found->second;
-        std::size_t bytes = size;
-        taken_.erase(found);
-        auto after = by_place_.lower_bound(at);
-        if (after != by_place_.begin()) {
-            auto before = std::prev(after);
-            if (before->first + before->second == at) {
-                at = before->first;
-                bytes += before->second;
-                forget(before->first, before->second);
-            }
+    /// Frees the block of so many bytes at a place.
+    void give(std::size_t at, std::size_t bytes) {
+        Stretch freed{at, rounded(bytes)};
+        for (std::size_t i = free_.size(); i-- > 0;) {
+            if (free_[i].end() != freed.at && freed.end() != free_[i].at) continue;
+            freed = {std::min(freed.at, free_[i].at), freed.bytes + free_[i].bytes};
+            forget(i);
         }
-        after = by_place_.lower_bound(at + bytes);
-        if (after != by_place_.end() && after->first == at + bytes) {
-            bytes += after->second;
-            forget(after->first, after->second);
-        }
-        remember(at, bytes);
-        return size;
+        free_.push_back(freed);
     }
 
     /// Lowers the top to the end of the highest live block; returns by how much.
     std::size_t cut() {
-        const std::size_t tail = trailing();
-        if (tail) {
-            top_ -= tail;
-            forget(top_, tail);
-        }
-        return tail;
+        const std::size_t bytes = tail();
+        for (std::size_t i = free_.size(); i-- > 0;)
+            if (free_[i].end() == top_) forget(i);
+        top_ -= bytes;
+        return bytes;
     }
 
  private:
-    std::size_t trailing() const {
-        if (by_place_.empty()) return 0;
-        const auto& last = *by_place_.rbegin();
-        return last.first + last.second == top_ ? last.second : 0;
+    struct Stretch {
+        std::size_t at, bytes;
+        std::size_t end() const { return at + bytes; }
+    };
+
+    /// Which free stretch a block goes to. The one at the end is the last resort, as when it was not there yet: so each
+    /// step of a training loop finds the same places as the first one, and the first one's top is enough.
+    std::size_t best_fit(std::size_t bytes) const {
+        std::size_t best = nowhere;
+        const auto better = [this](const Stretch& a, const Stretch& b) {
+            if ((a.end() == top_) != (b.end() == top_)) return b.end() == top_;
+            return a.bytes != b.bytes ? a.bytes < b.bytes : a.at < b.at;
+        };
+        for (std::size_t i = 0; i < free_.size(); ++i)
+            if (free_[i].bytes >= bytes && (best == nowhere || better(free_[i], free_[best]))) best = i;
+        return best;
     }
-    void remember(std::size_t at, std::size_t bytes) {
-        by_place_.emplace(at, bytes);
-        by_size_.emplace(bytes, at);
+    /// Bytes that are free at the end.
+    std::size_t tail() const {
+        for (const Stretch& stretch : free_)
+            if (stretch.end() == top_) return stretch.bytes;
+        return 0;
     }
-    void forget(std::size_t at, std::size_t bytes) {
-        by_place_.erase(at);
-        by_size_.erase({bytes, at});
+    void forget(std::size_t i) {
+        free_[i] = free_.back();
+        free_.pop_back();
     }
 
     std::size_t capacity_, top_ = 0;
-    std::map<std::size_t, std::size_t> by_place_;
-    std::set<std::pair<std::size_t, std::size_t>> by_size_;
-    std::unordered_map<std::size_t, std::size_t> taken_;
+    std::vector<Stretch> free_;  // in no order: there are few
 };
 
 }  // namespace holon

@@ -1,11 +1,9 @@
 // core/context.hpp: what an op needs besides its operands: the device's memory, threads and library handles.
 #pragma once
 #include <cstring>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <type_traits>
-#include <typeindex>
 #include <typeinfo>
 
 #include <holon/core/device.hpp>
@@ -17,24 +15,38 @@ namespace holon {
 template <Device D> class Context;
 
 /// By type, whatever a backend keeps between calls (an engine, cached primitives), so that this floor need not know it.
+/// The last one made is let go of first.
 class BackendStates {
  public:
     /// The one `State`, made on first use, of `context` if it can be.
     template <class State, class OfDevice> State& state(OfDevice& context) {
         const std::lock_guard lock(mutex_);
-        auto& held = states_[std::type_index(typeid(State))];
-        if (!held) {
-            if constexpr (std::is_constructible_v<State, OfDevice&>)
-                held = std::make_shared<State>(context);
-            else
-                held = std::make_shared<State>();
-        }
-        return *static_cast<State*>(held.get());
+        for (Base* held = last_.get(); held; held = held->before.get())
+            if (held->type == typeid(State)) return static_cast<Held<State>*>(held)->state;
+        auto made = std::make_unique<Held<State>>(context);
+        State& state = made->state;
+        made->before = std::move(last_);
+        last_ = std::move(made);
+        return state;
     }
 
  private:
+    struct Base {
+        explicit Base(const std::type_info& t) : type(t) {}
+        virtual ~Base() = default;
+        const std::type_info& type;
+        std::unique_ptr<Base> before;
+    };
+    template <class State> struct Held final : Base {
+        template <class OfDevice>
+            requires std::is_constructible_v<State, OfDevice&>
+        explicit Held(OfDevice& context) : Base(typeid(State)), state(context) {}
+        template <class OfDevice> explicit Held(OfDevice&) : Base(typeid(State)) {}
+        State state;
+    };
+
     std::recursive_mutex mutex_;  // a state may be made of another
-    std::map<std::type_index, std::shared_ptr<void>> states_;
+    std::unique_ptr<Base> last_;
 };
 
 /// Memory of this machine, and the backend's states, which are let go of first: they free into it.

@@ -85,14 +85,15 @@ class PoolMemory {
     void release(void* block, std::size_t bytes) noexcept {
         const std::lock_guard lock(mutex_);
         if (Stretch* const stretch = stretch_of(block)) {
-            stretch->blocks_.give(std::size_t(static_cast<char*>(block) - stretch->base_));
+            stretch->blocks_.give(std::size_t(static_cast<char*>(block) - stretch->base_), Stretch::rounded(bytes));
             --stretch->live_;
             if (stretch->given_back_) end(*stretch);
         } else if (cut_from_) {
             later_.emplace_back(block, bytes);  // a recording must not free what it did not allocate
         } else {
             if (rehearsal_)
-                if (const auto known = rehearsal_->places.extract(block)) rehearsal_->blocks.give(known.mapped());
+                if (const auto known = rehearsal_->places.extract(block))
+                    rehearsal_->blocks.give(known.mapped(), Stretch::rounded(bytes));
             to_pool(block, bytes);
         }
     }

@@ -88,7 +88,7 @@ template <class Space> class ArenaMemory {
     void release(void* block, std::size_t bytes) noexcept {
         const std::lock_guard lock(mutex_);
         const std::size_t rounded = Blocks::rounded(bytes);
-        (lasting_.holds(block) ? lasting_ : passing_).give(block);
+        (lasting_.holds(block) ? lasting_ : passing_).give(block, rounded);
         use_.current -= rounded;
     }
 
