@@ -52,54 +52,58 @@ template <class T> Work work_of(const pipeline::Options& o, int classes) {
 }
 
 /// Seconds of one call, the median of `runs` after one that does not count.
-template <class T> double time_convolution(const bench::Query& q, cpu::Tag images, int runs) {
-    static dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-    static dnnl::stream stream(engine);
+template <class T> double time_convolution(const bench::Query& q, dnnl_format_tag_t images, int runs) {
+    static cpu::Engine engine;
     constexpr auto type = cpu::dnnl_type<T>();
     const auto& o = q.options;
     const Shape x = q.image, y = op::conv2d_shape(x, o), f = op::filter_shape(o);
-    cpu::ConvolutionSetup s{q.direction,
-                            {{x.n, x.c, x.h, x.w}, type, images},
-                            {{f.n, f.c, f.h, f.w}, type, cpu::Tag::any},
-                            {{f.n}, dnnl::memory::data_type::f32, cpu::Tag::x},
+    cpu::ConvolutionSetup s{{{x.n, x.c, x.h, x.w}, type, images},
+                            {{f.n, f.c, f.h, f.w}, type, dnnl_format_tag_any},
+                            {{f.n}, dnnl_f32, dnnl_x},
                             {{y.n, y.c, y.h, y.w}, type, images},
                             o.bias && q.direction == Direction::forward,
                             {o.stride.h, o.stride.w},
                             {o.dilation.h - 1, o.dilation.w - 1},
                             {o.padding.top, o.padding.left},
                             {o.padding.bottom, o.padding.right}};
-    const auto forward = cpu::forward_desc(engine, s, {});
-    const auto memory = [&](const dnnl::memory::desc& desc) {
-        dnnl::memory made(desc, engine);
-        std::memset(made.get_data_handle(), 0x3f, desc.get_size());  // 0.75, in float and in bfloat16
-        return made;
+    auto how = cpu::convolution_descriptor(engine.get(), Direction::forward, s, {});
+    if (q.direction != Direction::forward) how = cpu::convolution_descriptor(engine.get(), q.direction, s, {}, how);
+    const cpu::Primitive primitive = cpu::primitive(how);
+    struct Operand {
+        int argument;
+        dnnl_query_t query;
     };
-    dnnl::primitive primitive;
-    std::unordered_map<int, dnnl::memory> arguments;
-    if (q.direction == Direction::forward) {
-        primitive = dnnl::convolution_forward(forward);
-        arguments = {{DNNL_ARG_SRC, memory(forward.src_desc())},
-                     {DNNL_ARG_WEIGHTS, memory(forward.weights_desc())},
-                     {DNNL_ARG_DST, memory(forward.dst_desc())}};
-        if (s.biased) arguments.emplace(DNNL_ARG_BIAS, memory(forward.bias_desc()));
-    } else if (q.direction == Direction::to_input) {
-        const auto desc = cpu::to_input_desc(engine, s, {}, forward);
-        primitive = dnnl::convolution_backward_data(desc);
-        arguments = {{DNNL_ARG_DIFF_SRC, memory(desc.diff_src_desc())},
-                     {DNNL_ARG_WEIGHTS, memory(desc.weights_desc())},
-                     {DNNL_ARG_DIFF_DST, memory(desc.diff_dst_desc())}};
-    } else {
-        const auto desc = cpu::to_filter_desc(engine, s, {}, forward);
-        primitive = dnnl::convolution_backward_weights(desc);
-        arguments = {{DNNL_ARG_SRC, memory(desc.src_desc())},
-                     {DNNL_ARG_DIFF_WEIGHTS, memory(desc.diff_weights_desc())},
-                     {DNNL_ARG_DIFF_DST, memory(desc.diff_dst_desc())}};
-    }
+    std::vector<Operand> operands;
+    if (q.direction == Direction::forward)
+        operands = {{DNNL_ARG_SRC, dnnl_query_src_md},
+                    {DNNL_ARG_WEIGHTS, dnnl_query_weights_md},
+                    {DNNL_ARG_DST, dnnl_query_dst_md}};
+    else if (q.direction == Direction::to_input)
+        operands = {{DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md},
+                    {DNNL_ARG_WEIGHTS, dnnl_query_weights_md},
+                    {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md}};
+    else
+        operands = {{DNNL_ARG_SRC, dnnl_query_src_md},
+                    {DNNL_ARG_DIFF_WEIGHTS, dnnl_query_diff_weights_md},
+                    {DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md}};
+    std::vector<cpu::Layout> layouts;
+    std::vector<Tensor<std::uint8_t, Cpu>> memory;
+    const auto room = [&](cpu::Layout layout) {
+        Tensor<std::uint8_t, Cpu>& bytes = memory.emplace_back(Shape{1, 1, 1, std::int64_t(layout.bytes())});
+        std::memset(bytes.data(), 0x3f, layout.bytes());  // 0.75, in float and in bfloat16
+        layouts.push_back(std::move(layout));
+        return bytes.data();
+    };
+    std::array<const void*, 4> at{};
+    for (std::size_t i = 0; i < operands.size(); ++i) at[i] = room(cpu::chosen_layout(how, operands[i].query));
+    if (s.biased) at[3] = room(std::move(s.bias));
     std::vector<double> seconds;
     for (int i = 0; i <= runs; ++i) {
         const auto begin = std::chrono::steady_clock::now();
-        primitive.execute(stream, arguments);
-        stream.wait();
+        engine.run(primitive, {{operands[0].argument, layouts[0], at[0]},
+                               {operands[1].argument, layouts[1], at[1]},
+                               {operands[2].argument, layouts[2], at[2]},
+                               {s.biased ? DNNL_ARG_BIAS : 0, layouts.back(), at[3]}});
         const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
         if (i > 0) seconds.push_back(took);
     }
@@ -113,8 +117,8 @@ template <class T> int measure(const pipeline::Options& o, int classes, int runs
     double nhwc = 0, blocked = 0;
     if (table) std::cout << "times  nhwc ms  blocked ms  GFLOP  convolution\n";
     for (const auto& [query, count] : work.convolutions) {
-        const double here = time_convolution<T>(query, cpu::Tag::nhwc, runs),
-                     there = time_convolution<T>(query, cpu::Tag::any, runs);
+        const double here = time_convolution<T>(query, dnnl_nhwc, runs),
+                     there = time_convolution<T>(query, dnnl_format_tag_any, runs);
         nhwc += count * here;
         blocked += count * there;
         if (!table) continue;

@@ -1,7 +1,6 @@
 // op/cpu/conv2d.hpp: convolution through oneDNN in the layouts that it is fast in: images n h w c, filters as it likes.
 #pragma once
 #include <algorithm>
-#include <unordered_map>
 
 #include <holon/op/cpu/direct.hpp>
 #include <holon/op/cpu/elementwise.hpp>
@@ -11,72 +10,62 @@ namespace holon::op {
 
 namespace cpu {
 
-template <Element T>
-std::shared_ptr<Prepared> prepare_convolution(Engine& engine, Direction direction, const Shape& x, const Conv2dOptions& o,
-                                              bool biased) {
-    expects_processor<T>();
+/// For images of `type`, which `name` names in messages.
+inline std::shared_ptr<Prepared> prepare_convolution(Engine& engine, dnnl_data_type_t type, std::string_view name,
+                                                     Direction direction, const Shape& x, const Conv2dOptions& o,
+                                                     bool biased) {
     const Shape y = conv2d_shape(x, o), f = filter_shape(o);
-    const Key key{1 + int(direction), std::same_as<T, bfloat16>, biased, x.n, x.h, x.w, x.c, o.out, o.kernel.h, o.kernel.w,
+    const Key key{1 + int(direction), type, biased, x.n, x.h, x.w, x.c, o.out, o.kernel.h, o.kernel.w,
                   o.stride.h, o.stride.w, o.padding.top, o.padding.bottom, o.padding.left, o.padding.right, o.dilation.h,
                   o.dilation.w};
     return engine.prepared(key, [&] {
         // Image layouts must both be nhwc and the filter's `any`: any other mix falls to oneDNN's reference code.
-        constexpr auto type = dnnl_type<T>(), real = dnnl::memory::data_type::f32;
-        ConvolutionSetup s{direction,
-                           {{x.n, x.c, x.h, x.w}, type, Tag::nhwc},
-                           {{f.n, f.c, f.h, f.w}, type, Tag::any},
-                           {{f.n}, real, Tag::x},
-                           {{y.n, y.c, y.h, y.w}, type, Tag::nhwc},
+        ConvolutionSetup s{{{x.n, x.c, x.h, x.w}, type, dnnl_nhwc},
+                           {{f.n, f.c, f.h, f.w}, type, dnnl_format_tag_any},
+                           {{f.n}, dnnl_f32, dnnl_x},
+                           {{y.n, y.c, y.h, y.w}, type, dnnl_nhwc},
                            biased,
                            {o.stride.h, o.stride.w},
                            {o.dilation.h - 1, o.dilation.w - 1},
                            {o.padding.top, o.padding.left},
                            {o.padding.bottom, o.padding.right}};
-        const dnnl::memory::desc ours({f.n, f.c, f.h, f.w}, real, Tag::ohwi);
-        const auto attr = own_scratch();
+        const Layout ours({f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_ohwi);
         Prepared p;
+        const auto carry = [&](const Layout& from, const Layout& to, bool adding) {
+            const PrimitiveDescriptor how = reorder_descriptor(engine.get(), from, to, own_scratch(adding));
+            p.scratch = std::max(p.scratch, scratch_bytes(how));
+            return primitive(how);
+        };
         try {
-            const auto forward = forward_desc(engine.engine(), s, attr);
-            const auto fill = [&](const auto& desc, const dnnl::memory::desc& filter) {
-                p.filter = filter;
-                p.x = s.x, p.y = s.y, p.bias = s.bias;
-                p.implementation = desc.impl_info_str();
-                p.scratch = std::int64_t(desc.scratchpad_desc().get_size());
-            };
-            const auto carry = [&](const dnnl::memory::desc& from, const dnnl::memory::desc& to, bool adding) {
-                dnnl::primitive_attr how = own_scratch();
-                if (adding) {
-                    dnnl::post_ops sum;
-                    sum.append_sum(1.0f);
-                    how.set_post_ops(sum);
-                }
-                const dnnl::reorder::primitive_desc desc(engine.engine(), from, engine.engine(), to, how);
-                p.scratch = std::max(p.scratch, std::int64_t(desc.scratchpad_desc().get_size()));
-                return dnnl::reorder(desc);
-            };
-            if (direction == Direction::forward) {
-                fill(forward, forward.weights_desc());
-                p.primitive = dnnl::convolution_forward(forward);
-                if (p.filter != ours) p.reorder = carry(ours, p.filter, false);
-            } else if (direction == Direction::to_input) {
-                const auto desc = to_input_desc(engine.engine(), s, attr, forward);
-                fill(desc, desc.weights_desc());
-                p.primitive = dnnl::convolution_backward_data(desc);
-                if (p.filter != ours) p.reorder = carry(ours, p.filter, false);
-            } else {
-                s.filter = {{f.n, f.c, f.h, f.w}, real, Tag::any};  // gradients in float whatever T is
-                const auto desc = to_filter_desc(engine.engine(), s, attr, forward);
-                fill(desc, desc.diff_weights_desc());
-                p.primitive = dnnl::convolution_backward_weights(desc);
-                if (p.filter != ours) p.reorder = carry(p.filter, ours, false);
+            const Attributes attributes = own_scratch();
+            PrimitiveDescriptor how = convolution_descriptor(engine.get(), Direction::forward, s, attributes);
+            const bool gradient = direction == Direction::to_filter;
+            if (gradient) s.filter = {{f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_format_tag_any};  // in float whatever the type is
+            if (direction != Direction::forward)
+                how = convolution_descriptor(engine.get(), direction, s, attributes, how);
+            p.primitive = primitive(how);
+            p.implementation = implementation_of(how);
+            p.scratch = scratch_bytes(how);
+            p.filter = chosen_layout(how, gradient ? dnnl_query_diff_weights_md : dnnl_query_weights_md);
+            const bool carried = !(p.filter == ours);
+            if (gradient) {
+                if (carried) p.reorder = carry(p.filter, ours, false);
                 p.reorder_adding = carry(p.filter, ours, true);
+            } else if (carried) {
+                p.reorder = carry(ours, p.filter, false);
             }
-        } catch (const dnnl::error& error) {
-            refuse("conv2d", error, text(element_name<T>(), " image ", x, ", filter ", f, ", stride ", o.stride, ", dilation ",
-                                         o.dilation));
+        } catch (const DeviceError& error) {
+            refuse("conv2d", error, text(name, " image ", x, ", filter ", f, ", stride ", o.stride, ", dilation ", o.dilation));
         }
+        p.x = std::move(s.x), p.y = std::move(s.y), p.bias = std::move(s.bias);
         return p;
     });
+}
+template <Element T>
+std::shared_ptr<Prepared> prepare_convolution(Engine& engine, Direction direction, const Shape& x, const Conv2dOptions& o,
+                                              bool biased) {
+    expects_processor<T>();
+    return prepare_convolution(engine, dnnl_type<T>(), element_name<T>(), direction, x, o, biased);
 }
 
 using Bytes = Tensor<std::uint8_t, Cpu>;
@@ -89,14 +78,12 @@ inline Bytes formed_filter(Context<Cpu>& context, Engine& engine, const Prepared
     if (!p.reorder) return Bytes::over(reinterpret_cast<std::uint8_t*>(const_cast<float*>(filter.data())),
                                        {1, 1, 1, filter.size() * 4}, filter.storage(), context);
     return filter.storage()->form(p.number, [&] {
-        Bytes form = bytes(context, std::int64_t(p.filter.get_size()));
+        Bytes form = bytes(context, std::int64_t(p.filter.bytes()));
         const Shape f = filter.shape();
-        const dnnl::memory::desc ours({f.n, f.c, f.h, f.w}, dnnl::memory::data_type::f32, Tag::ohwi);
-        p.reorder.execute(
-            engine.stream(),
-            {{DNNL_ARG_FROM, view(engine, ours, filter)},
-             {DNNL_ARG_TO, view(engine, p.filter, form)},
-             {DNNL_ARG_SCRATCHPAD, view(engine, {{p.scratch}, dnnl::memory::data_type::u8, Tag::x}, scratch)}});
+        const Layout ours({f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_ohwi);
+        engine.run(p.reorder, {{DNNL_ARG_FROM, ours, filter.data()},
+                               {DNNL_ARG_TO, p.filter, form.data()},
+                               {DNNL_ARG_SCRATCHPAD, p.scratch_layout, scratch.data()}});
         ++engine.reorders;
         return form;
     });
@@ -136,15 +123,11 @@ Tensor<T, Cpu> conv2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tens
         const auto p = cpu::prepare_convolution<T>(engine, Direction::forward, x.shape(), o, bias != nullptr);
         const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
         const cpu::Bytes form = cpu::formed_filter(context, engine, *p, filter, scratch);
-        std::unordered_map<int, dnnl::memory> arguments{
-            {DNNL_ARG_SRC, cpu::view(engine, p->x, x)},
-            {DNNL_ARG_WEIGHTS, cpu::view(engine, p->filter, form)},
-            {DNNL_ARG_DST, cpu::view(engine, p->y, y)},
-            {DNNL_ARG_SCRATCHPAD, cpu::view(engine, {{p->scratch}, dnnl::memory::data_type::u8, cpu::Tag::x}, scratch)}};
-        if (bias) arguments.emplace(DNNL_ARG_BIAS, cpu::view(engine, p->bias, *bias));
-        p->primitive.execute(engine.stream(), arguments);
-        engine.stream().wait();
-        y.storage()->written();
+        engine.run(p->primitive, {{DNNL_ARG_SRC, p->x, x.data()},
+                                  {DNNL_ARG_WEIGHTS, p->filter, form.data()},
+                                  {bias ? DNNL_ARG_BIAS : 0, p->bias, bias ? bias->data() : nullptr},
+                                  {DNNL_ARG_DST, p->y, y.data()},
+                                  {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
     }
     return y;
 }
@@ -168,20 +151,15 @@ void conv2d_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, cons
         const auto p = cpu::prepare_convolution<T>(engine, Direction::to_input, some, o, false);
         const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
         const cpu::Bytes form = cpu::formed_filter(context, engine, *p, filter, scratch);
-        const Tensor<T, Cpu> aside = mode == Gradient::add ? Tensor<T, Cpu>(some, context) : Tensor<T, Cpu>();
+        Tensor<T, Cpu> aside = mode == Gradient::add ? Tensor<T, Cpu>(some, context) : Tensor<T, Cpu>();
         T* const to = dx.data();
         for (std::int64_t n = 0; n < xs.n; n += images) {
-            p->primitive.execute(
-                engine.stream(),
-                {{DNNL_ARG_DIFF_DST, cpu::view(engine, p->y, dy.data() + ys.at(n, 0, 0, 0))},
-                 {DNNL_ARG_WEIGHTS, cpu::view(engine, p->filter, form)},
-                 {DNNL_ARG_DIFF_SRC, aside ? cpu::view(engine, p->x, aside) : cpu::view(engine, p->x, to)},
-                 {DNNL_ARG_SCRATCHPAD,
-                  cpu::view(engine, {{p->scratch}, dnnl::memory::data_type::u8, cpu::Tag::x}, scratch)}});
-            engine.stream().wait();
+            engine.run(p->primitive, {{DNNL_ARG_DIFF_DST, p->y, dy.data() + ys.at(n, 0, 0, 0)},
+                                      {DNNL_ARG_WEIGHTS, p->filter, form.data()},
+                                      {DNNL_ARG_DIFF_SRC, p->x, aside ? aside.data() : to},
+                                      {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
             if (aside) cpu::accumulate(std::as_const(aside).data(), to + xs.at(n, 0, 0, 0), some.size());
         }
-        dx.storage()->written();
     }
 }
 
@@ -198,25 +176,20 @@ void conv2d_backward_filter(Context<Cpu>& context, const Tensor<T, Cpu>& x, cons
         auto& engine = context.state<cpu::Engine>();
         const auto p = cpu::prepare_convolution<T>(engine, Direction::to_filter, x.shape(), o, false);
         const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
-        const dnnl::memory scratch_view =
-            cpu::view(engine, {{p->scratch}, dnnl::memory::data_type::u8, cpu::Tag::x}, scratch);
         const bool straight = !p->reorder && mode == Gradient::assign;
-        const cpu::Bytes own = straight ? cpu::Bytes() : cpu::bytes(context, std::int64_t(p->filter.get_size()));
-        const dnnl::memory result = straight ? cpu::view(engine, p->filter, dfilter) : cpu::view(engine, p->filter, own);
-        p->primitive.execute(engine.stream(), {{DNNL_ARG_SRC, cpu::view(engine, p->x, x)},
-                                               {DNNL_ARG_DIFF_DST, cpu::view(engine, p->y, dy)},
-                                               {DNNL_ARG_DIFF_WEIGHTS, result},
-                                               {DNNL_ARG_SCRATCHPAD, scratch_view}});
-        if (!straight) {
-            const Shape f = dfilter.shape();
-            const dnnl::memory::desc ours({f.n, f.c, f.h, f.w}, dnnl::memory::data_type::f32, cpu::Tag::ohwi);
-            const dnnl::primitive& carry = mode == Gradient::add ? p->reorder_adding : p->reorder;
-            carry.execute(engine.stream(), {{DNNL_ARG_FROM, result},
-                                            {DNNL_ARG_TO, cpu::view(engine, ours, dfilter)},
-                                            {DNNL_ARG_SCRATCHPAD, scratch_view}});
-        }
-        engine.stream().wait();
-        dfilter.storage()->written();
+        cpu::Bytes own = straight ? cpu::Bytes() : cpu::bytes(context, std::int64_t(p->filter.bytes()));
+        void* const result = straight ? static_cast<void*>(dfilter.data()) : own.data();
+        engine.run(p->primitive, {{DNNL_ARG_SRC, p->x, x.data()},
+                                  {DNNL_ARG_DIFF_DST, p->y, dy.data()},
+                                  {DNNL_ARG_DIFF_WEIGHTS, p->filter, result},
+                                  {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
+        if (straight) return;
+        const Shape f = dfilter.shape();
+        const cpu::Layout ours({f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_ohwi);
+        engine.run(mode == Gradient::add ? p->reorder_adding : p->reorder,
+                   {{DNNL_ARG_FROM, p->filter, result},
+                    {DNNL_ARG_TO, ours, dfilter.data()},
+                    {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
     }
 }
 

@@ -31,27 +31,24 @@ void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, b
         const auto p = engine.prepared(key, [&] {
             constexpr auto type = dnnl_type<T>();
             Prepared made;
-            made.x = {{m, k}, type, a_transposed ? Dims{1, m} : Dims{k, 1}};
-            made.filter = {{k, n}, type, b_transposed ? Dims{1, k} : Dims{n, 1}};
-            made.y = {{m, n}, dnnl::memory::data_type::f32, Dims{n, 1}};
+            made.x = a_transposed ? Layout({m, k}, type, {1, m}) : Layout({m, k}, type, {k, 1});
+            made.filter = b_transposed ? Layout({k, n}, type, {1, k}) : Layout({k, n}, type, {n, 1});
+            made.y = Layout({m, n}, dnnl_f32, {n, 1});
             try {
-                const auto desc = matmul_desc(engine.engine(), made.x, made.filter, made.y, own_scratch());
-                made.primitive = dnnl::matmul(desc);
-                made.scratch = std::int64_t(desc.scratchpad_desc().get_size());
-                made.implementation = desc.impl_info_str();
-            } catch (const dnnl::error& error) {
+                const auto how = product_descriptor(engine.get(), made.x, made.filter, made.y, own_scratch());
+                made.primitive = primitive(how);
+                made.scratch = scratch_bytes(how);
+                made.implementation = implementation_of(how);
+            } catch (const DeviceError& error) {
                 refuse("linear", error, text(element_name<T>(), " matrices ", m, 'x', k, " and ", k, 'x', n));
             }
             return made;
         });
-        const Tensor<std::uint8_t, Cpu> scratch({1, 1, 1, p->scratch}, context);
-        p->primitive.execute(engine.stream(),
-                             {{DNNL_ARG_SRC, {p->x, engine.engine(), const_cast<T*>(a)}},
-                              {DNNL_ARG_WEIGHTS, {p->filter, engine.engine(), const_cast<T*>(b)}},
-                              {DNNL_ARG_DST, {p->y, engine.engine(), c}},
-                              {DNNL_ARG_SCRATCHPAD,
-                               view(engine, {{p->scratch}, dnnl::memory::data_type::u8, Tag::x}, scratch)}});
-        engine.stream().wait();
+        Tensor<std::uint8_t, Cpu> scratch({1, 1, 1, p->scratch}, context);
+        engine.run(p->primitive, {{DNNL_ARG_SRC, p->x, a},
+                                  {DNNL_ARG_WEIGHTS, p->filter, b},
+                                  {DNNL_ARG_DST, p->y, c},
+                                  {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
     }
 }
 

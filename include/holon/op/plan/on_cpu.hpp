@@ -17,7 +17,7 @@ Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, con
         const auto p = cpu::prepare_convolution<T>(cpu.state<cpu::Engine>(), direction, at_once, o,
                                                    o.bias && direction == Direction::forward);
         Choice choice{p->implementation, std::size_t(p->scratch), Choice::Form{}, 0};
-        const std::size_t filter = p->filter.get_size();
+        const std::size_t filter = p->filter.bytes();
         if (direction == Direction::to_filter)
             choice.aside = p->reorder || add ? filter : 0;
         else if (p->reorder)
