@@ -163,7 +163,7 @@ TEST_CASE("threads allocate from one memory", "[core]") {
 #ifdef HOLON_ADDRESS_SANITIZER
 TEST_CASE("the sanitizer sees what lies past a block, above all blocks, and in blocks given back", "[core]") {
     const auto forbidden = [](const void* at) { return __asan_address_is_poisoned(at) != 0; };
-    Arena arena(std::size_t(1) << 40);  // an eighth of it is more than any machine that tests
+    Arena arena(std::size_t(1) << 40, 0);  // an eighth of it is more than any machine that tests
     std::vector<char*> blocks;
     for (int i = 0; i < 40; ++i) {
         blocks.push_back(static_cast<char*>(arena.take((std::size_t(1) << 20) + std::size_t(i))));
@@ -172,7 +172,7 @@ TEST_CASE("the sanitizer sees what lies past a block, above all blocks, and in b
         CHECK_FALSE(forbidden(blocks.back() + bytes - 1));
         CHECK(forbidden(blocks.back() + bytes));
     }
-    arena.give(blocks[7]);
+    arena.give(blocks[7], (std::size_t(1) << 20) + 7);
     CHECK(forbidden(blocks[7]));
     CHECK_FALSE(forbidden(blocks[8]));
 }

@@ -73,6 +73,8 @@ class Variable {
     }
 
     const Tensor<T, D>& value() const { return value_; }
+    /// For whoever writes into it.
+    Tensor<T, D>& writable() { return value_; }
     const Shape& shape() const { return value_.shape(); }
     Context<D>& context() const { return value_.context(); }
     bool requires_grad() const { return bool(node_); }

@@ -1,6 +1,5 @@
 // layer/freeze.hpp: which members learn, said by name.
 #pragma once
-#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,34 +15,26 @@ inline bool under(std::string_view name, std::string_view prefix) {
 }
 
 namespace detail {
-template <class Net, class P, class S>
-std::size_t visit_under(Net& net, std::string_view prefix, const P& on_parameter, const S& on_statistics) {
-    std::size_t met = 0;
-    std::string names;
-    VisitorFor<Net> visit;
-    visit.on_parameter = [&](const std::string& name, auto& parameter) {
+template <class A, Device D>
+void set_frozen(const Members<A, D>& members, const char* op, std::string_view prefix, bool frozen,
+                Statistics statistics) {
+    bool met = false;
+    std::string root, roots;
+    Visitor<A, D> visit;
+    visit.on_parameter = [&](const std::string& name, Parameter<A, D>& parameter) {
+        if (root.empty() || !under(name, root)) {
+            root = name.substr(0, name.find('.'));
+            roots.append(roots.empty() ? "" : ", ").append(root);
+        }
         if (!under(name, prefix)) return;
-        ++met;
-        on_parameter(parameter);
+        met = true;
+        parameter.set_frozen(frozen);
     };
     visit.on_statistics = [&](const std::string& name, FollowsStatistics& layer) {
-        if (under(name, prefix)) on_statistics(layer);
+        if (under(name, prefix)) layer.statistics = statistics;
     };
-    visit(std::string_view(), net);
-    return met;
-}
-template <class Net>
-[[noreturn]] void refuse_name(Net& net, const char* op, std::string_view prefix) {
-    std::vector<std::string> roots;
-    VisitorFor<Net> visit;
-    visit.on_parameter = [&](const std::string& name, auto&) {
-        std::string root = name.substr(0, name.find('.'));
-        if (std::find(roots.begin(), roots.end(), root) == roots.end()) roots.push_back(std::move(root));
-    };
-    visit(std::string_view(), net);
-    std::string list;
-    for (const std::string& root : roots) list += (list.empty() ? "" : ", ") + root;
-    throw ShapeError(text(op, ": nothing is named ", prefix, "; the network has ", list));
+    members.tell(visit);
+    expects(met, op, ": nothing is named ", prefix, "; the network has ", roots);
 }
 }  // namespace detail
 
@@ -51,19 +42,13 @@ template <class Net>
 /// the running statistics of batch norms there has to be said. Refuses a name that meets nothing.
 template <class Net>
 void freeze(Net& net, std::string_view prefix, Statistics statistics) {
-    const std::size_t met = detail::visit_under(
-        net, prefix, [](auto& parameter) { parameter.set_frozen(true); },
-        [&](FollowsStatistics& layer) { layer.statistics = statistics; });
-    if (!met) detail::refuse_name(net, "freeze", prefix);
+    detail::set_frozen(Members(net), "freeze", prefix, true, statistics);
 }
 
 /// Parameters under `prefix` learn again and their batch norms follow the batch.
 template <class Net>
 void unfreeze(Net& net, std::string_view prefix) {
-    const std::size_t met = detail::visit_under(
-        net, prefix, [](auto& parameter) { parameter.set_frozen(false); },
-        [](FollowsStatistics& layer) { layer.statistics = Statistics::follow; });
-    if (!met) detail::refuse_name(net, "unfreeze", prefix);
+    detail::set_frozen(Members(net), "unfreeze", prefix, false, Statistics::follow);
 }
 
 /// Unfreezes the last `count` layers that hold parameters, in the order of the member list (a convolution and its batch

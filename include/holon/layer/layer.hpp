@@ -1,12 +1,12 @@
 // layer/layer.hpp: a layer lists its members once; names, files, freezing, optimizers and tables read that list.
 #pragma once
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <holon/core/function.hpp>
 #include <holon/core/random.hpp>
 #include <holon/layer/parameter.hpp>
 
@@ -35,33 +35,26 @@ struct FollowsStatistics {
 template <class A, Device D>
 class Visitor {
  public:
-    std::function<void(const std::string& name, Parameter<A, D>&)> on_parameter;
-    std::function<void(const std::string& name, State<A, D>&)> on_state;
-    std::function<void(const std::string& name, Random&)> on_random;
-    std::function<void(const std::string& name, Named&)> on_layer;
-    std::function<void(const std::string& name, FollowsStatistics&)> on_statistics;
+    Function<void(const std::string& name, Parameter<A, D>&)> on_parameter;
+    Function<void(const std::string& name, State<A, D>&)> on_state;
+    Function<void(const std::string& name, Random&)> on_random;
+    Function<void(const std::string& name, Named&)> on_layer;
+    Function<void(const std::string& name, FollowsStatistics&)> on_statistics;
 
-    void operator()(std::string_view member, Parameter<A, D>& parameter) {
-        if (on_parameter) on_parameter(joined(member), parameter);
-    }
-    void operator()(std::string_view member, State<A, D>& state) {
-        if (on_state) on_state(joined(member), state);
-    }
-    void operator()(std::string_view member, Random& random) {
-        if (on_random) on_random(joined(member), random);
-    }
+    void operator()(std::string_view member, Parameter<A, D>& parameter) { tell(on_parameter, member, parameter); }
+    void operator()(std::string_view member, State<A, D>& state) { tell(on_state, member, state); }
+    void operator()(std::string_view member, Random& random) { tell(on_random, member, random); }
     /// A layer within; an empty member name adds nothing to the dotted name.
     template <class L>
         requires requires(L& layer, Visitor& self) { layer.members(self); }
     void operator()(std::string_view member, L& layer) {
-        const std::string outer = prefix_;
-        prefix_ = joined(member);
+        const std::size_t outer = enter(member);
         if constexpr (std::derived_from<L, Named>)
-            if (on_layer) on_layer(prefix_, layer);
+            if (on_layer) on_layer(name_, layer);
         if constexpr (std::derived_from<L, FollowsStatistics>)
-            if (on_statistics) on_statistics(prefix_, layer);
+            if (on_statistics) on_statistics(name_, layer);
         layer.members(*this);
-        prefix_ = outer;
+        name_.resize(outer);
     }
     template <class M>
     void operator()(std::string_view member, std::optional<M>& maybe) {
@@ -69,19 +62,26 @@ class Visitor {
     }
     template <class L>
     void operator()(std::string_view member, std::vector<L>& row) {
-        const std::string outer = prefix_;
-        prefix_ = joined(member);
+        const std::size_t outer = enter(member);
         for (std::size_t i = 0; i < row.size(); ++i) (*this)(std::to_string(i), row[i]);
-        prefix_ = outer;
+        name_.resize(outer);
     }
 
  private:
-    std::string joined(std::string_view member) const {
-        if (prefix_.empty()) return std::string(member);
-        if (member.empty()) return prefix_;
-        return prefix_ + "." + std::string(member);
+    /// Goes on to a member's name; returns how long the name was before.
+    std::size_t enter(std::string_view member) {
+        const std::size_t outer = name_.size();
+        if (outer && !member.empty()) name_ += '.';
+        name_ += member;
+        return outer;
     }
-    std::string prefix_;
+    template <class On, class M> void tell(const On& on, std::string_view member, M& at) {
+        if (!on) return;
+        const std::size_t outer = enter(member);
+        on(name_, at);
+        name_.resize(outer);
+    }
+    std::string name_;
 };
 
 /// Anything with members and an answer: `y = layer(x, mode)`.
@@ -138,12 +138,30 @@ class AnyLayer {
 template <class Net>
 using VisitorFor = Visitor<Accumulate<typename Net::element>, typename Net::device>;
 
-/// Gives every layer its dotted name. Networks do it in their constructors and after being put together anew.
+/// Any network's members: what is done to all of them need not know the network, and is compiled once for all of them.
+template <class A, Device D> class Members {
+ public:
+    template <class Net>
+    explicit Members(Net& net)
+        : net_(&net), walk_([](void* at, Visitor<A, D>& visit) { visit(std::string_view(), *static_cast<Net*>(at)); }) {}
+    void tell(Visitor<A, D>& visit) const { walk_(net_, visit); }
+
+ private:
+    void* net_;
+    void (*walk_)(void*, Visitor<A, D>&);
+};
 template <class Net>
-void name_layers(Net& net) {
-    VisitorFor<Net> visit;
+Members(Net&) -> Members<Accumulate<typename Net::element>, typename Net::device>;
+
+namespace detail {
+template <class A, Device D> void name_layers(const Members<A, D>& members) {
+    Visitor<A, D> visit;
     visit.on_layer = [](const std::string& name, Named& layer) { layer.name = name; };
-    visit(std::string_view(), net);
+    members.tell(visit);
 }
+}  // namespace detail
+
+/// Gives every layer its dotted name. Networks do it in their constructors and after being put together anew.
+template <class Net> void name_layers(Net& net) { detail::name_layers(Members(net)); }
 
 }  // namespace holon

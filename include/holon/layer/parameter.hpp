@@ -26,7 +26,7 @@ class Parameter {
     const Shape& shape() const { return leaf_.shape(); }
     const Tensor<A, D>& value() const { return leaf_.value(); }
     /// For loading and stepping; shares the storage that the graph sees.
-    Tensor<A, D> writable() { return leaf_.value(); }
+    Tensor<A, D>& writable() { return leaf_.writable(); }
     const Tensor<A, D>& gradient() const { return leaf_.gradient(); }
     void clear_gradient() { leaf_.clear_gradient(); }
     void set_gradient(Tensor<A, D> gradient) { leaf_.set_gradient(std::move(gradient)); }

@@ -3,6 +3,7 @@
 // card's memory (op/gpu).
 #pragma once
 #include <cmath>
+#include <memory>
 #include <utility>
 
 #include <holon/op/check.hpp>
@@ -98,7 +99,7 @@ template <class Step, Element A, Immediate D> bool takes(Step& step, [[maybe_unu
     }
     return true;
 }
-template <class Operand> void rate(std::vector<Operand>& operands, const std::vector<Rates>& rates) {
+template <class Operand> void rate(std::vector<Operand>& operands, const Rates* rates) {
     for (std::size_t i = 0; i < operands.size(); ++i) {
         operands[i].rate = rates[i].rate;
         operands[i].coupled = rates[i].coupled;
@@ -111,18 +112,18 @@ template <class Operand> void rate(std::vector<Operand>& operands, const std::ve
 /// `step_scale`'s answer: what gradients are multiplied by, and whether the step is taken at all.
 template <Element A, Immediate D>
 void adam(Context<D>& context, std::vector<AdamOperand<A, D>> operands, const AdamNow& now, const Tensor<A, D>* scale) {
-    std::vector<Rates> rates(operands.size());
-    AdamStep step = now(rates);
+    const auto rates = std::make_unique<Rates[]>(operands.size());
+    AdamStep step = now({rates.get(), operands.size()});
     if (!step_detail::takes(step, scale)) return;
-    step_detail::rate(operands, rates);
+    step_detail::rate(operands, rates.get());
     adam(context, std::span<const AdamOperand<A, D>>(operands), step);
 }
 template <Element A, Immediate D>
 void sgd(Context<D>& context, std::vector<SgdOperand<A, D>> operands, const SgdNow& now, const Tensor<A, D>* scale) {
-    std::vector<Rates> rates(operands.size());
-    SgdStep step = now(rates);
+    const auto rates = std::make_unique<Rates[]>(operands.size());
+    SgdStep step = now({rates.get(), operands.size()});
     if (!step_detail::takes(step, scale)) return;
-    step_detail::rate(operands, rates);
+    step_detail::rate(operands, rates.get());
     sgd(context, std::span<const SgdOperand<A, D>>(operands), step);
 }
 

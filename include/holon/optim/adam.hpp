@@ -1,7 +1,5 @@
 // optim/adam.hpp: Adam with its moments kept by name; time belongs to the step.
 #pragma once
-#include <deque>
-
 #include <holon/optim/optimizer.hpp>
 
 namespace holon {
@@ -31,9 +29,9 @@ template <class A, Device D> class Adam {
 
     /// Moves every learning parameter of `net` one step along its gradient, times `gradient_scale` (which takes back a
     /// scaled loss).
-    template <class Net> void step(Net& net, double gradient_scale = 1) { take(net, nullptr, gradient_scale); }
+    template <class Net> void step(Net& net, double gradient_scale = 1) { take(Members(net), nullptr, gradient_scale); }
     /// The same by `op::step_scale`'s answer. A step that it leaves out counts all the same, until `take_back`.
-    template <class Net> void step(Net& net, const Tensor<A, D>& scale) { take(net, &scale, 1); }
+    template <class Net> void step(Net& net, const Tensor<A, D>& scale) { take(Members(net), &scale, 1); }
     /// The last step was left out.
     void take_back() { --steps; }
 
@@ -59,21 +57,19 @@ template <class A, Device D> class Adam {
         }
         return place->second;
     }
-    template <class Net> void take(Net& net, const Tensor<A, D>* scale, double gradient_scale) {
+    void take(const Members<A, D>& members, const Tensor<A, D>* scale, double gradient_scale) {
         std::vector<op::AdamOperand<A, D>> operands;
-        std::deque<Tensor<A, D>> values;  // operands point into it
         std::vector<detail::Pace> paces;
         Context<D>* context = nullptr;
-        VisitorFor<Net> visit;
+        Visitor<A, D> visit;
         visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
             if (p.frozen() || !p.gradient()) return;
             context = &p.value().context();
             Moments& at = moments_of(name, p);
-            values.push_back(p.writable());
-            operands.push_back({&p.gradient(), &values.back(), &at.first, &at.second, 0});
+            operands.push_back({&p.gradient(), &p.writable(), &at.first, &at.second, 0});
             paces.push_back({name, p.decays});
         };
-        visit(std::string_view(), net);
+        members.tell(visit);
         const auto now = [this, paces = std::move(paces), gradient_scale](std::span<op::Rates> rates) {
             ++steps;
             detail::pace(options, paces, rates);

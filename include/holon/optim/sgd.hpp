@@ -1,7 +1,5 @@
 // optim/sgd.hpp: steepest descent with momentum.
 #pragma once
-#include <deque>
-
 #include <holon/optim/optimizer.hpp>
 
 namespace holon {
@@ -20,8 +18,8 @@ template <class A, Device D> class Sgd {
     explicit Sgd(SgdOptions o) : options(std::move(o)) {}
 
     /// As `Adam::step`, both.
-    template <class Net> void step(Net& net, double gradient_scale = 1) { take(net, nullptr, gradient_scale); }
-    template <class Net> void step(Net& net, const Tensor<A, D>& scale) { take(net, &scale, 1); }
+    template <class Net> void step(Net& net, double gradient_scale = 1) { take(Members(net), nullptr, gradient_scale); }
+    template <class Net> void step(Net& net, const Tensor<A, D>& scale) { take(Members(net), &scale, 1); }
     /// The last step was left out.
     void take_back() { --steps; }
 
@@ -35,12 +33,11 @@ template <class A, Device D> class Sgd {
     std::map<std::string, Tensor<A, D>> velocities;
 
  private:
-    template <class Net> void take(Net& net, const Tensor<A, D>* scale, double gradient_scale) {
+    void take(const Members<A, D>& members, const Tensor<A, D>* scale, double gradient_scale) {
         std::vector<op::SgdOperand<A, D>> operands;
-        std::deque<Tensor<A, D>> values;  // operands point into it
         std::vector<detail::Pace> paces;
         Context<D>* context = nullptr;
-        VisitorFor<Net> visit;
+        Visitor<A, D> visit;
         visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
             if (p.frozen() || !p.gradient()) return;
             context = &p.value().context();
@@ -50,11 +47,10 @@ template <class A, Device D> class Sgd {
                 if (fresh) place->second = detail::first_moment<A>(p.shape(), *context);
                 velocity = &place->second;
             }
-            values.push_back(p.writable());
-            operands.push_back({&p.gradient(), &values.back(), velocity, 0});
+            operands.push_back({&p.gradient(), &p.writable(), velocity, 0});
             paces.push_back({name, p.decays});
         };
-        visit(std::string_view(), net);
+        members.tell(visit);
         const auto now = [this, paces = std::move(paces), gradient_scale](std::span<op::Rates> rates) {
             ++steps;
             detail::pace(options, paces, rates);

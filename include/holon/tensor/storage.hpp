@@ -1,10 +1,9 @@
 // tensor/storage.hpp: the bytes behind one or more tensors, who gave them, and how often they were written.
 #pragma once
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <memory>
-#include <vector>
 
 #include <holon/core/context.hpp>
 
@@ -35,35 +34,29 @@ class Storage {
     /// The form `key` of these bytes that a backend wants (a filter in its own layout), as `make()` gives it. A second
     /// use between two writes keeps it (a frozen layer, evaluation); in training every step writes, and nothing is
     /// kept.
-    template <class Make> auto form(std::uint64_t key, const Make& make) {
-        using Form = decltype(make());
-        std::erase_if(derived_, [&](const Derived& each) { return each.version != version_; });
-        const auto known =
-            std::find_if(derived_.begin(), derived_.end(), [&](const Derived& each) { return each.key == key; });
-        if (known != derived_.end() && known->form) return *static_cast<const Form*>(known->form.get());
-        const std::size_t place = std::size_t(known - derived_.begin());
-        Form made = make();
-        if (place < derived_.size())
-            derived_[place].form = std::make_shared<Form>(made);
-        else
-            derived_.push_back({key, version_, nullptr});
-        return made;
+    template <class Make> std::shared_ptr<Storage> form(std::uint64_t key, const Make& make) {
+        if (derived_from_ != version_) derived_.clear();
+        derived_from_ = version_;
+        for (Derived& each : derived_)
+            if (each.key == key) return each.form ? each.form : each.form = make();
+        derived_.push_back({key, nullptr});
+        return make();
     }
     /// Lets go of the forms kept.
     void forget_forms() { derived_.clear(); }
 
  private:
     struct Derived {
-        std::uint64_t key, version;
-        std::shared_ptr<void> form;  // null: seen once at this version, not kept yet
+        std::uint64_t key;
+        std::shared_ptr<Storage> form;  // null: seen once at this version, not kept yet
     };
     Context<D>& context_;
     std::size_t bytes_;
     void* data_;
     std::shared_ptr<void> owner_;
     bool borrowed_ = false;
-    std::uint64_t version_ = 0;
-    std::vector<Derived> derived_;
+    std::uint64_t version_ = 0, derived_from_ = 0;
+    std::list<Derived> derived_;
 };
 
 }  // namespace holon

@@ -73,10 +73,9 @@ using Bytes = Tensor<std::uint8_t, Cpu>;
 inline Bytes bytes(Context<Cpu>& context, std::int64_t count) { return Bytes({1, 1, 1, count}, context); }
 
 /// The filter as the primitive wants it; see `Storage::form`.
-inline Bytes formed_filter(Context<Cpu>& context, Engine& engine, const Prepared& p, const Tensor<float, Cpu>& filter,
-                           const Bytes& scratch) {
-    if (!p.reorder) return Bytes::over(reinterpret_cast<std::uint8_t*>(const_cast<float*>(filter.data())),
-                                       {1, 1, 1, filter.size() * 4}, filter.storage(), context);
+inline std::shared_ptr<Storage<Cpu>> formed_filter(Context<Cpu>& context, Engine& engine, const Prepared& p,
+                                                   const Tensor<float, Cpu>& filter, const Bytes& scratch) {
+    if (!p.reorder) return filter.storage();
     return filter.storage()->form(p.number, [&] {
         Bytes form = bytes(context, std::int64_t(p.filter.bytes()));
         const Shape f = filter.shape();
@@ -85,7 +84,7 @@ inline Bytes formed_filter(Context<Cpu>& context, Engine& engine, const Prepared
                                {DNNL_ARG_TO, p.filter, form.data()},
                                {DNNL_ARG_SCRATCHPAD, p.scratch_layout, scratch.data()}});
         ++engine.reorders;
-        return form;
+        return form.storage();
     });
 }
 
@@ -122,9 +121,9 @@ Tensor<T, Cpu> conv2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tens
         auto& engine = context.state<cpu::Engine>();
         const auto p = cpu::prepare_convolution<T>(engine, Direction::forward, x.shape(), o, bias != nullptr);
         const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
-        const cpu::Bytes form = cpu::formed_filter(context, engine, *p, filter, scratch);
+        const auto form = cpu::formed_filter(context, engine, *p, filter, scratch);
         engine.run(p->primitive, {{DNNL_ARG_SRC, p->x, x.data()},
-                                  {DNNL_ARG_WEIGHTS, p->filter, form.data()},
+                                  {DNNL_ARG_WEIGHTS, p->filter, form->data()},
                                   {bias ? DNNL_ARG_BIAS : 0, p->bias, bias ? bias->data() : nullptr},
                                   {DNNL_ARG_DST, p->y, y.data()},
                                   {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
@@ -150,12 +149,12 @@ void conv2d_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, cons
         const Shape some{images, xs.h, xs.w, xs.c};
         const auto p = cpu::prepare_convolution<T>(engine, Direction::to_input, some, o, false);
         const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
-        const cpu::Bytes form = cpu::formed_filter(context, engine, *p, filter, scratch);
+        const auto form = cpu::formed_filter(context, engine, *p, filter, scratch);
         Tensor<T, Cpu> aside = mode == Gradient::add ? Tensor<T, Cpu>(some, context) : Tensor<T, Cpu>();
         T* const to = dx.data();
         for (std::int64_t n = 0; n < xs.n; n += images) {
             engine.run(p->primitive, {{DNNL_ARG_DIFF_DST, p->y, dy.data() + ys.at(n, 0, 0, 0)},
-                                      {DNNL_ARG_WEIGHTS, p->filter, form.data()},
+                                      {DNNL_ARG_WEIGHTS, p->filter, form->data()},
                                       {DNNL_ARG_DIFF_SRC, p->x, aside ? aside.data() : to},
                                       {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
             if (aside) cpu::accumulate(std::as_const(aside).data(), to + xs.at(n, 0, 0, 0), some.size());

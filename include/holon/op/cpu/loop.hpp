@@ -23,16 +23,26 @@ inline int threads_for(std::int64_t elements) {
 #endif
 }
 
+/// What `split` does, whatever the body is: it is called once a thread, so a call through a pointer costs nothing, and each
+/// loop is compiled once.
+using Stretch = void (*)(const void* body, std::int64_t begin, std::int64_t end, int thread);
+inline void split(std::int64_t count, int threads, const void* body, Stretch run) {
+    if (threads <= 1) {
+        run(body, 0, count, 0);
+        return;
+    }
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (int t = 0; t < threads; ++t) run(body, count * t / threads, count * (t + 1) / threads, t);
+}
+
 /// Calls body(begin, end, thread) on as many equal stretches of 0..count as there are threads; the stretches depend only on
 /// count and thread number, so that sums over them are the same in every run.
 template <class Body>
 void split(std::int64_t count, int threads, const Body& body) {
-    if (threads <= 1) {
-        body(std::int64_t(0), count, 0);
-        return;
-    }
-#pragma omp parallel for schedule(static, 1) num_threads(threads)
-    for (int t = 0; t < threads; ++t) body(count * t / threads, count * (t + 1) / threads, t);
+    split(count, threads, &body, [](const void* at, std::int64_t begin, std::int64_t end, int thread) {
+        const Body own = *static_cast<const Body*>(at);  // what it captured, in registers
+        own(begin, end, thread);
+    });
 }
 
 /// A number of T as what sums run in, and back.
@@ -66,7 +76,7 @@ void put_row(T* to, const Accumulate<T>* values, std::int64_t count, bool add) {
 /// out[i] = f(i) over a flat stretch, in parallel. `f` must be simple enough to vectorise.
 template <class F>
 void each(std::int64_t count, const F& f) {
-    split(count, threads_for(count), [&](std::int64_t begin, std::int64_t end, int) {
+    split(count, threads_for(count), [f](std::int64_t begin, std::int64_t end, int) {
 #pragma omp simd
         for (std::int64_t i = begin; i < end; ++i) f(i);
     });

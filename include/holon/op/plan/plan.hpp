@@ -33,11 +33,11 @@ void convolve(Context<Plan>& context, Direction direction, const Shape& x, const
                                   : Choice{"", ledger.workspace_budget, {}, 0};
     const Bytes workspace({1, 1, 1, std::int64_t(choice.workspace)}, context);
     const auto room = [&](std::size_t bytes) { return Bytes({1, 1, 1, std::int64_t(bytes)}, context); };
-    Bytes form;
+    std::shared_ptr<Storage<Plan>> form;
     if (!choice.form)
-        form = room(sizeof(T) == sizeof(Accumulate<T>) ? 0 : std::size_t(f.size()) * sizeof(T));
+        form = room(sizeof(T) == sizeof(Accumulate<T>) ? 0 : std::size_t(f.size()) * sizeof(T)).storage();
     else if (choice.form->bytes)
-        form = filter.storage()->form(choice.form->number, [&] { return room(choice.form->bytes); });
+        form = filter.storage()->form(choice.form->number, [&] { return room(choice.form->bytes).storage(); });
     const Bytes aside = room(choice.aside);
     ledger.note(direction == Direction::forward    ? "conv2d"
                 : direction == Direction::to_input ? "conv2d_backward_input"
