@@ -105,7 +105,7 @@ template <class Net> void add_network(SafetensorsWriter& file, Net& net) {
     visit.on_random = [&](const std::string& name, Random& random) {
         file.metadata("holon.random." + name, detail::format_random(random));
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
 }
 
 /// Moments as `adam.first.<name>` and `adam.second.<name>`, the step count in the metadata.
@@ -180,7 +180,7 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
     VisitorFor<Net> visit;
     visit.on_parameter = [&](const std::string& name, auto& p) { want(name, p.role(), p.writable()); };
     visit.on_state = [&](const std::string& name, auto& state) { want(name, Role::vector, state.writable()); };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
 
     std::vector<std::string> unknown;
     for (const auto& [name, entry] : entries) {
@@ -219,7 +219,7 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
         if (const auto found = file.metadata().find(key); found != file.metadata().end())
             random = detail::parse_random(file.path(), key, found->second);
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
     return report;
 }
 
@@ -244,7 +244,7 @@ void load_moments(const SafetensorsFile& file, Net& net, const std::string& pref
             place(name, std::move(moment));
         }
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
 }
 }  // namespace detail
 

@@ -14,6 +14,7 @@
 
 #include <holon/checkpoint/crc32c.hpp>
 #include <holon/core/error.hpp>
+#include <holon/core/function.hpp>
 
 namespace holon {
 
@@ -92,6 +93,24 @@ inline std::size_t find_bad_utf8(std::string_view s) {
     return std::string_view::npos;
 }
 
+/// 0 to `count` - 1 in the order that `before` says, equals as they stand.
+inline std::vector<std::size_t> ordered(std::size_t count, const Function<bool(std::size_t, std::size_t)>& before) {
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), std::size_t(0));
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t a, std::size_t b) { return before(a, b) || (a < b && !before(b, a)); });
+    return order;
+}
+inline std::vector<std::size_t> ordered_by_name(const std::vector<TensorEntry>& tensors) {
+    return ordered(tensors.size(), [&](std::size_t a, std::size_t b) { return tensors[a].name < tensors[b].name; });
+}
+/// A name that two tensors have, given their order by name; null if there is none.
+inline const std::string* name_twice(const std::vector<TensorEntry>& tensors, const std::vector<std::size_t>& order) {
+    for (std::size_t i = 1; i < order.size(); ++i)
+        if (tensors[order[i - 1]].name == tensors[order[i]].name) return &tensors[order[i]].name;
+    return nullptr;
+}
+
 inline std::string hex8(std::uint32_t value) {
     std::string digits(8, '0');
     for (std::size_t i = 8; i-- > 0; value >>= 4) digits[i] = "0123456789abcdef"[value & 15u];
@@ -163,11 +182,7 @@ inline std::uint32_t header_crc(const SafetensorsHeader& header) {
     for (const auto& [key, value] : header.metadata) {
         if (key != header_crc_key) string(key), string(value);
     }
-    std::vector<std::size_t> order(header.tensors.size());
-    std::iota(order.begin(), order.end(), std::size_t(0));
-    std::sort(order.begin(), order.end(),
-              [&](std::size_t a, std::size_t b) { return header.tensors[a].name < header.tensors[b].name; });
-    for (const std::size_t i : order) {
+    for (const std::size_t i : ordered_by_name(header.tensors)) {
         const TensorEntry& entry = header.tensors[i];
         string(entry.name), string(entry.dtype), number(entry.shape.size());
         for (const std::int64_t extent : entry.shape) number(std::uint64_t(extent));

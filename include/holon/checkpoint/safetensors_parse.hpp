@@ -112,10 +112,9 @@ class HeaderParser {
         expect('"');
         std::string out;
         for (;;) {
-            const std::size_t stop =
-                std::size_t(std::find_if(text_.begin() + std::ptrdiff_t(at_), text_.end(),
-                                         [](char c) { return c == '"' || c == '\\' || std::uint8_t(c) < 0x20; }) -
-                            text_.begin());
+            std::size_t stop = at_;
+            while (stop < text_.size() && text_[stop] != '"' && text_[stop] != '\\' && std::uint8_t(text_[stop]) >= 0x20)
+                ++stop;
             out.append(text_.substr(at_, stop - at_));
             at_ = stop;
             if (at_ == text_.size()) refuse("the header ends inside a string");
@@ -172,23 +171,21 @@ class HeaderParser {
     }
 
     void check_names() {
-        std::vector<std::string_view> names;
-        names.reserve(header_.tensors.size());
-        for (const TensorEntry& entry : header_.tensors) names.push_back(entry.name);
-        std::sort(names.begin(), names.end());
-        const auto twice = std::adjacent_find(names.begin(), names.end());
-        if (twice != names.end()) throw DataError(text("it has the tensor ", shown(*twice), " twice"));
+        const std::string* twice = name_twice(header_.tensors, ordered_by_name(header_.tensors));
+        if (twice) throw DataError(text("it has the tensor ", shown(*twice), " twice"));
     }
 
     void check_offsets() {
-        auto& tensors = header_.tensors;
-        std::stable_sort(tensors.begin(), tensors.end(), [](const TensorEntry& a, const TensorEntry& b) {
-            return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+        std::vector<TensorEntry> tensors;
+        std::uint64_t last = 0;
+        const auto order = ordered(header_.tensors.size(), [this](std::size_t i, std::size_t k) {
+            const TensorEntry &a = header_.tensors[i], &b = header_.tensors[k];
+            return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
         });
-        const std::uint64_t last =
-            tensors.empty() ? 0 : std::max_element(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
-                                      return a.end < b.end;
-                                  })->end;
+        for (const std::size_t i : order) {
+            tensors.push_back(std::move(header_.tensors[i]));
+            last = std::max(last, tensors.back().end);
+        }
         if (last > data_bytes_)
             throw DataError(text("it is cut short: its tensors need ", last, " bytes after the header, ", data_bytes_,
                                  " are there"));
@@ -209,6 +206,7 @@ class HeaderParser {
         if (expected != data_bytes_)
             throw DataError(
                 text("its tensors end after ", expected, " bytes of data, but ", data_bytes_, " follow the header"));
+        header_.tensors = std::move(tensors);
     }
 
     void skip_space() { at_ = std::min(text_.find_first_not_of(" \t\n\r", at_), text_.size()); }

@@ -43,9 +43,7 @@ class SafetensorsFile {
         } catch (const DataError& error) {
             refuse(error.what());
         }
-        by_name_.resize(header_.tensors.size());
-        std::iota(by_name_.begin(), by_name_.end(), std::size_t(0));
-        std::sort(by_name_.begin(), by_name_.end(), [&](std::size_t a, std::size_t b) { return name(a) < name(b); });
+        by_name_ = detail::ordered_by_name(header_.tensors);
     }
 
     const std::string& path() const { return path_; }

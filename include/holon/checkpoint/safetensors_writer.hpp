@@ -90,23 +90,24 @@ class SafetensorsWriter {
 
     // Sorts the items, and gives each its place.
     SafetensorsHeader contents() {
-        std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) {
-            const std::size_t rank_a = detail::dtype_rank(a.entry.dtype), rank_b = detail::dtype_rank(b.entry.dtype);
-            return rank_a != rank_b ? rank_a > rank_b : a.entry.name < b.entry.name;
+        const auto order = detail::ordered(items_.size(), [this](std::size_t i, std::size_t k) {
+            const TensorEntry &a = items_[i].entry, &b = items_[k].entry;
+            const std::size_t rank_a = detail::dtype_rank(a.dtype), rank_b = detail::dtype_rank(b.dtype);
+            return rank_a != rank_b ? rank_a > rank_b : a.name < b.name;
         });
+        std::vector<Item> items;
         SafetensorsHeader header{{}, metadata_};
-        std::vector<std::string_view> names;
         std::uint64_t at = 0;
-        for (const Item& item : items_) {
-            names.push_back(item.entry.name);
-            header.tensors.push_back(item.entry);
+        for (const std::size_t i : order) {
+            items.push_back(std::move(items_[i]));
+            header.tensors.push_back(items.back().entry);
             header.tensors.back().begin = at;
-            header.tensors.back().end = at += item.entry.end;
+            header.tensors.back().end = at += items.back().entry.end;
         }
-        std::sort(names.begin(), names.end());
-        const auto twice = std::adjacent_find(names.begin(), names.end());
-        expects(twice == names.end(), "safetensors: two tensors are named ",
-                twice == names.end() ? "" : detail::shown(*twice));
+        items_ = std::move(items);
+        const std::string* twice =
+            detail::name_twice(header.tensors, detail::ordered_by_name(header.tensors));
+        expects(!twice, "safetensors: two tensors are named ", twice ? detail::shown(*twice) : "");
         return header;
     }
 

@@ -23,11 +23,10 @@ class BackendStates {
         const std::lock_guard lock(mutex_);
         for (Base* held = last_.get(); held; held = held->before.get())
             if (held->type == typeid(State)) return static_cast<Held<State>*>(held)->state;
-        auto made = std::make_unique<Held<State>>(context);
-        State& state = made->state;
+        auto* const made = new Held<State>(context);
         made->before = std::move(last_);
-        last_ = std::move(made);
-        return state;
+        last_.reset(made);
+        return made->state;
     }
 
  private:

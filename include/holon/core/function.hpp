@@ -14,8 +14,9 @@ template <class R, class... A> class Function<R(A...)> {
  public:
     Function() = default;
     template <class F>
-        requires(!std::same_as<F, Function>) && std::is_invocable_r_v<R, F&, A...>
-    Function(F callee) : held_(new Held<F>(std::move(callee))) {}
+        requires(!std::same_as<std::remove_cvref_t<F>, Function>) &&
+                std::is_invocable_r_v<R, std::remove_cvref_t<F>&, A...>
+    Function(F&& callee) : held_(new Held<std::remove_cvref_t<F>>(std::forward<F>(callee))) {}
     Function(Function&& other) noexcept : held_(std::exchange(other.held_, nullptr)) {}
     Function& operator=(Function&& other) noexcept {
         std::swap(held_, other.held_);
@@ -34,12 +35,13 @@ template <class R, class... A> class Function<R(A...)> {
         void (*drop)(Base*);
     };
     template <class F> struct Held : Base {
-        explicit Held(F&& f)
+        template <class From>
+        explicit Held(From&& from)
             : Base{[](Base* self, A&&... arguments) -> R {
                        return static_cast<R>(static_cast<Held*>(self)->callee(std::forward<A>(arguments)...));
                    },
                    [](Base* self) { delete static_cast<Held*>(self); }},
-              callee(std::move(f)) {}
+              callee(std::forward<From>(from)) {}
         F callee;
     };
     Base* held_ = nullptr;

@@ -61,7 +61,7 @@ void unfreeze_top(Net& net, std::size_t count, Statistics below) {
         std::string layer = name.substr(0, name.rfind('.'));
         if (layers.empty() || layers.back() != layer) layers.push_back(std::move(layer));
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
     expects(count <= layers.size(), "unfreeze_top: ", count, " layers asked for, the network has ", layers.size());
     freeze(net, "", below);
     for (std::size_t i = layers.size() - count; i < layers.size(); ++i) unfreeze(net, layers[i]);
@@ -72,14 +72,14 @@ template <class Net>
 void clear_gradients(Net& net) {
     VisitorFor<Net> visit;
     visit.on_parameter = [](const std::string&, auto& parameter) { parameter.clear_gradient(); };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
 }
 
 /// Lets go of what backends keep of filters in layouts of their own for the next use (see `Storage::form`).
 template <class Net> void forget_forms(Net& net) {
     VisitorFor<Net> visit;
     visit.on_parameter = [](const std::string&, auto& parameter) { parameter.value().storage()->forget_forms(); };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
 }
 
 /// Elements of all parameters, or of those that learn.
@@ -88,7 +88,7 @@ std::int64_t count_parameters(Net& net, bool learning_only = false) {
     std::int64_t count = 0;
     VisitorFor<Net> visit;
     visit.on_parameter = [&](const std::string&, auto& p) { count += learning_only && p.frozen() ? 0 : p.shape().size(); };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
     return count;
 }
 

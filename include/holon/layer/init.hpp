@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include <holon/core/function.hpp>
 #include <holon/core/random.hpp>
 #include <holon/layer/parameter.hpp>
 #include <holon/tensor/transfer.hpp>
@@ -14,8 +15,8 @@ inline std::int64_t fan_in(const Shape& weight) { return weight.h * weight.w * w
 inline std::int64_t fan_out(const Shape& weight) { return weight.h * weight.w * weight.n; }
 
 namespace detail {
-template <class A, Device D, class Draw>
-void fill_in_file_order(Tensor<A, D> weight, const Draw& draw) {
+template <class A, Device D>
+void fill_in_file_order(Tensor<A, D> weight, const Function<double()>& draw) {
     if constexpr (std::same_as<D, Plan>) return;  // draws nothing: a plan is made in a second
     // In k, c, r, s order: a filter's values then do not depend on how this library lays it out.
     const Shape s = weight.shape();

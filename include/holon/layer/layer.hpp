@@ -4,7 +4,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <holon/core/function.hpp>
 #include <holon/core/random.hpp>
@@ -31,6 +30,24 @@ struct FollowsStatistics {
     Statistics statistics = Statistics::follow;
 };
 
+/// The dotted name of the member that a walk has come to.
+class DottedName {
+ public:
+    /// Goes on to a member; an empty name adds nothing. Returns what `leave` takes back.
+    [[gnu::noinline]] std::size_t enter(std::string_view member) {
+        const std::size_t outer = name_.size();
+        if (outer && !member.empty()) name_ += '.';
+        name_ += member;
+        return outer;
+    }
+    std::size_t enter(std::size_t number) { return enter(std::string_view(text(number))); }
+    void leave(std::size_t outer) { name_.erase(outer); }
+    const std::string& full() const { return name_; }
+
+ private:
+    std::string name_;
+};
+
 /// What a walk does at each member. `A` is the element of parameters and statistics.
 template <class A, Device D>
 class Visitor {
@@ -48,40 +65,40 @@ class Visitor {
     template <class L>
         requires requires(L& layer, Visitor& self) { layer.members(self); }
     void operator()(std::string_view member, L& layer) {
-        const std::size_t outer = enter(member);
+        const std::size_t outer = name_.enter(member);
         if constexpr (std::derived_from<L, Named>)
-            if (on_layer) on_layer(name_, layer);
+            if (on_layer) on_layer(name_.full(), layer);
         if constexpr (std::derived_from<L, FollowsStatistics>)
-            if (on_statistics) on_statistics(name_, layer);
+            if (on_statistics) on_statistics(name_.full(), layer);
         layer.members(*this);
-        name_.resize(outer);
+        name_.leave(outer);
     }
     template <class M>
     void operator()(std::string_view member, std::optional<M>& maybe) {
         if (maybe) (*this)(member, *maybe);
     }
-    template <class L>
-    void operator()(std::string_view member, std::vector<L>& row) {
-        const std::size_t outer = enter(member);
-        for (std::size_t i = 0; i < row.size(); ++i) (*this)(std::to_string(i), row[i]);
-        name_.resize(outer);
+    /// A row of layers, named by number.
+    template <class Row>
+        requires requires(Row& row) { row.begin() != row.end(); }
+    void operator()(std::string_view member, Row& row) {
+        const std::size_t outer = name_.enter(member);
+        std::size_t number = 0;
+        for (auto& layer : row) {
+            const std::size_t in_row = name_.enter(number++);
+            (*this)(std::string_view(), layer);
+            name_.leave(in_row);
+        }
+        name_.leave(outer);
     }
 
  private:
-    /// Goes on to a member's name; returns how long the name was before.
-    std::size_t enter(std::string_view member) {
-        const std::size_t outer = name_.size();
-        if (outer && !member.empty()) name_ += '.';
-        name_ += member;
-        return outer;
-    }
     template <class On, class M> void tell(const On& on, std::string_view member, M& at) {
         if (!on) return;
-        const std::size_t outer = enter(member);
-        on(name_, at);
-        name_.resize(outer);
+        const std::size_t outer = name_.enter(member);
+        on(name_.full(), at);
+        name_.leave(outer);
     }
-    std::string name_;
+    DottedName name_;
 };
 
 /// Anything with members and an answer: `y = layer(x, mode)`.
@@ -112,7 +129,7 @@ class AnyLayer {
     AnyLayer() = default;
     template <class L>
         requires(!std::same_as<L, AnyLayer>) && LayerOf<L, T, D>
-    AnyLayer(L layer) : held_(std::make_unique<Held<L>>(std::move(layer))) {}
+    AnyLayer(L layer) : held_(new Held<L>(std::move(layer))) {}
 
     Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return held_->run(x, mode); }
     void members(Visitor<A, D>& visit) { held_->members(visit); }

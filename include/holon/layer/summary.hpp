@@ -19,7 +19,7 @@ void print_summary(std::ostream& out, Net& net) {
         if (layer.statistics == Statistics::fixed)
             out << std::left << std::setw(40) << name << "running statistics fixed\n" << std::right;
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
     out << "parameters " << count_parameters(net) << ", learning " << count_parameters(net, true) << '\n';
 }
 

@@ -1,5 +1,7 @@
 // layer/vgg_block.hpp: K times (3x3 convolution, batch norm, ReLU), then a 2x2 max pool: the paper's second kind of top.
 #pragma once
+#include <list>
+
 #include <holon/layer/batch_norm2d.hpp>
 #include <holon/layer/conv2d.hpp>
 #include <holon/layer/pool2d.hpp>
@@ -42,7 +44,7 @@ struct VggBlock : Named {
         Conv2d<T, D> conv1;
         BatchNorm2d<T, D> bn1;
     };
-    std::vector<Unit> units;
+    std::list<Unit> units;
     MaxPool2d<T, D> pool;
 };
 

@@ -1,6 +1,7 @@
 // model/resnet.hpp: the ResNet trunk on one screen, as torchvision built it and as Keras (and the paper) did.
 #pragma once
 #include <array>
+#include <list>
 
 #include <holon/layer/bottleneck.hpp>
 #include <holon/layer/pool2d.hpp>
@@ -74,7 +75,7 @@ struct ResNet : Named {
     Conv2d<T, D> conv1;
     BatchNorm2d<T, D> bn1;
     MaxPool2d<T, D> pool;
-    std::array<std::vector<Bottleneck<T, D>>, 4> stages;
+    std::array<std::list<Bottleneck<T, D>>, 4> stages;
 };
 
 }  // namespace holon

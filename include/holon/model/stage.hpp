@@ -45,7 +45,7 @@ void enter_stage(Net& net, const Stage& stage, Statistics frozen) {
         reached = reached || (!stage.from.empty() && under(name, stage.from));
         if (reached) layers.push_back(name.substr(0, name.rfind('.')));
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
     expects(stage.from.empty() || reached, "stage ", stage.name, ": no layer is named ", stage.from);
     freeze(net, "", frozen);
     for (const std::string& name : stage.learns) unfreeze(net, name);

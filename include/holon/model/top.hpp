@@ -1,6 +1,7 @@
 // model/top.hpp: what is put on the trunk's last map to look at a whole image: two kinds of block, in any order.
 #pragma once
 #include <charconv>
+#include <list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,7 +94,7 @@ struct BottleneckRow {
     }
     void members(auto& visit) { visit(std::string_view(), units); }
 
-    std::vector<Bottleneck<T, D>> units;
+    std::list<Bottleneck<T, D>> units;
 };
 
 /// The blocks one after another, named by block and unit: 0.0.conv1.weight, ... Kernels take weight decay.

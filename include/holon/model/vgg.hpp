@@ -1,6 +1,7 @@
 // model/vgg.hpp: the VGG16 trunk on one screen: thirteen 3x3 convolutions, no batch norm.
 #pragma once
 #include <array>
+#include <list>
 
 #include <holon/graph/elementwise.hpp>
 #include <holon/layer/conv2d.hpp>
@@ -49,7 +50,7 @@ struct Vgg16 : Named {
         bool last;  ///< of its block: a 2x2 max pool follows
         Conv2d<T, D> conv;
     };
-    std::vector<Unit> units;
+    std::list<Unit> units;
 };
 
 }  // namespace holon

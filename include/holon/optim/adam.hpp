@@ -24,7 +24,7 @@ template <class A, Device D> class Adam {
         visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
             if (!p.frozen()) moments_of(name, p);
         };
-        visit(std::string_view(), net);
+        Members(net).tell(visit);
     }
 
     /// Moves every learning parameter of `net` one step along its gradient, times `gradient_scale` (which takes back a

@@ -63,7 +63,7 @@ template <class Net> std::vector<const GradientOf<Net>*> gradients_of(Net& net) 
     visit.on_parameter = [&](const std::string&, auto& p) {
         if (p.gradient()) all.push_back(&p.gradient());
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
     return all;
 }
 }  // namespace detail
@@ -97,7 +97,7 @@ template <class Net> double clip_gradients(Net& net, double limit) {
             auto g = p.writable_gradient();
             op::scale(g.context(), g, limit / norm);
         };
-        visit(std::string_view(), net);
+        Members(net).tell(visit);
     }
     return norm;
 }
@@ -109,7 +109,7 @@ template <class Net> double l2_penalty(Net& net, double lambda) {
     visit.on_parameter = [&](const std::string&, auto& p) {
         if (p.decays && !p.frozen()) kernels.push_back(&p.value());
     };
-    visit(std::string_view(), net);
+    Members(net).tell(visit);
     if (kernels.empty()) return 0;
     return lambda *
            op::squared_norm(kernels.front()->context(), std::span<const detail::GradientOf<Net>* const>(kernels));

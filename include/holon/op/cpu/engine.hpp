@@ -54,17 +54,8 @@ class Engine {
     template <class Make>
     std::shared_ptr<Prepared> prepared(const Key& key, const Make& make) {
         const std::lock_guard lock(mutex_);
-        for (auto each = order_.begin(); each != order_.end(); ++each)
-            if (each->first == key) {
-                order_.splice(order_.begin(), order_, each);
-                return each->second;
-            }
-        auto made = std::make_shared<Prepared>(make());
-        made->scratch_layout = Layout({made->scratch}, dnnl_u8, dnnl_x);
-        made->number = ++made_;
-        order_.emplace_front(key, made);
-        if (order_.size() > capacity) order_.pop_back();
-        return made;
+        auto known = find(key);
+        return known ? known : keep(key, make());
     }
     std::size_t size() {
         const std::lock_guard lock(mutex_);
@@ -76,6 +67,23 @@ class Engine {
     std::uint64_t reorders = 0;
 
  private:
+    std::shared_ptr<Prepared> find(const Key& key) {
+        for (auto each = order_.begin(); each != order_.end(); ++each)
+            if (each->first == key) {
+                order_.splice(order_.begin(), order_, each);
+                return each->second;
+            }
+        return nullptr;
+    }
+    std::shared_ptr<Prepared> keep(const Key& key, Prepared prepared) {
+        const auto kept = std::make_shared<Prepared>(std::move(prepared));
+        kept->scratch_layout = Layout({kept->scratch}, dnnl_u8, dnnl_x);
+        kept->number = ++made_;
+        order_.emplace_front(key, kept);
+        if (order_.size() > capacity) order_.pop_back();
+        return kept;
+    }
+
     Handle<dnnl_engine_t, dnnl_engine_destroy> engine_;
     Handle<dnnl_stream_t, dnnl_stream_destroy> stream_;
     std::mutex mutex_;
