@@ -2,7 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <vector>
+#include <list>
 
 namespace holon {
 
@@ -25,46 +25,43 @@ class Blocks {
 
     /// Where the top would stand after taking a block of this size; `top()` itself where a free block fits.
     std::size_t top_after(std::size_t bytes) const {
-        const std::size_t fit = best_fit(rounded(bytes));
-        return fit != nowhere ? top_ : top_ - tail() + rounded(bytes);
+        return best_fit(rounded(bytes)) ? top_ : top_ - tail() + rounded(bytes);
     }
 
     /// The place of a new block; `nowhere` when the span is used up.
     std::size_t take(std::size_t bytes) {
         bytes = rounded(bytes);
-        std::size_t fit = best_fit(bytes);
-        if (fit == nowhere) {
+        if (!best_fit(bytes)) {
             const std::size_t grown = top_ - tail() + bytes;
             if (grown > capacity_) return nowhere;
             give(top_, grown - top_);
             top_ = grown;
-            fit = best_fit(bytes);
         }
-        Stretch& from = free_[fit];
-        const std::size_t at = from.at;
-        from.at += bytes;
-        from.bytes -= bytes;
-        if (!from.bytes) forget(fit);
-        return at;
+        const Stretch from = *best_fit(bytes);
+        forget(from.at);
+        if (from.bytes > bytes) free_.push_front({from.at + bytes, from.bytes - bytes});
+        return from.at;
     }
 
     /// Frees the block of so many bytes at a place.
     void give(std::size_t at, std::size_t bytes) {
         Stretch freed{at, rounded(bytes)};
-        for (std::size_t i = free_.size(); i-- > 0;) {
-            if (free_[i].end() != freed.at && freed.end() != free_[i].at) continue;
-            freed = {std::min(freed.at, free_[i].at), freed.bytes + free_[i].bytes};
-            forget(i);
+        for (auto each = free_.begin(); each != free_.end();) {
+            if (each->end() != freed.at && freed.end() != each->at) {
+                ++each;
+                continue;
+            }
+            freed = {std::min(freed.at, each->at), freed.bytes + each->bytes};
+            each = free_.erase(each);
         }
-        free_.push_back(freed);
+        free_.push_front(freed);
     }
 
     /// Lowers the top to the end of the highest live block; returns by how much.
     std::size_t cut() {
         const std::size_t bytes = tail();
-        for (std::size_t i = free_.size(); i-- > 0;)
-            if (free_[i].end() == top_) forget(i);
         top_ -= bytes;
+        if (bytes) forget(top_);
         return bytes;
     }
 
@@ -74,31 +71,35 @@ class Blocks {
         std::size_t end() const { return at + bytes; }
     };
 
-    /// Which free stretch a block goes to. The one at the end is the last resort, as when it was not there yet: so each
-    /// step of a training loop finds the same places as the first one, and the first one's top is enough.
-    std::size_t best_fit(std::size_t bytes) const {
-        std::size_t best = nowhere;
+    /// Which free stretch a block goes to; null if to none. The one at the end is the last resort, as when it was not
+    /// there yet: so each step of a training loop finds the same places as the first one, and the first one's top is
+    /// enough.
+    const Stretch* best_fit(std::size_t bytes) const {
+        const Stretch* best = nullptr;
         const auto better = [this](const Stretch& a, const Stretch& b) {
             if ((a.end() == top_) != (b.end() == top_)) return b.end() == top_;
             return a.bytes != b.bytes ? a.bytes < b.bytes : a.at < b.at;
         };
-        for (std::size_t i = 0; i < free_.size(); ++i)
-            if (free_[i].bytes >= bytes && (best == nowhere || better(free_[i], free_[best]))) best = i;
+        for (const Stretch& each : free_)
+            if (each.bytes >= bytes && (!best || better(each, *best))) best = &each;
         return best;
     }
     /// Bytes that are free at the end.
     std::size_t tail() const {
-        for (const Stretch& stretch : free_)
-            if (stretch.end() == top_) return stretch.bytes;
+        for (const Stretch& each : free_)
+            if (each.end() == top_) return each.bytes;
         return 0;
     }
-    void forget(std::size_t i) {
-        free_[i] = free_.back();
-        free_.pop_back();
+    void forget(std::size_t at) {
+        for (auto each = free_.begin(); each != free_.end(); ++each)
+            if (each->at == at) {
+                free_.erase(each);
+                return;
+            }
     }
 
     std::size_t capacity_, top_ = 0;
-    std::vector<Stretch> free_;  // in no order: there are few
+    std::list<Stretch> free_;  // in no order: there are few
 };
 
 }  // namespace holon

@@ -16,15 +16,17 @@ class Piece {
     template <class T>
     Piece(const T& value)
         : value_(reinterpret_cast<const void*>(&value)),  // a manipulator is a function
-          print_([](std::ostream& out, const void* at) { out << *reinterpret_cast<const T*>(at); }) {}
-    Piece(const char* literal)
-        : value_(literal), print_([](std::ostream& out, const void* at) { out << static_cast<const char*>(at); }) {}
+          print_(print<T>) {}
+    Piece(const char* literal) : value_(literal), print_(print_literal) {}
     friend std::ostream& operator<<(std::ostream& out, const Piece& piece) {
         piece.print_(out, piece.value_);
         return out;
     }
 
  private:
+    template <class T> static void print(std::ostream& out, const void* at) { out << *reinterpret_cast<const T*>(at); }
+    static void print_literal(std::ostream& out, const void* at) { out << static_cast<const char*>(at); }
+
     const void* value_;
     void (*print_)(std::ostream&, const void*);
 };

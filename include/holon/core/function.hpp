@@ -35,13 +35,11 @@ template <class R, class... A> class Function<R(A...)> {
         void (*drop)(Base*);
     };
     template <class F> struct Held : Base {
-        template <class From>
-        explicit Held(From&& from)
-            : Base{[](Base* self, A&&... arguments) -> R {
-                       return static_cast<R>(static_cast<Held*>(self)->callee(std::forward<A>(arguments)...));
-                   },
-                   [](Base* self) { delete static_cast<Held*>(self); }},
-              callee(std::forward<From>(from)) {}
+        template <class From> explicit Held(From&& from) : Base{call_it, drop_it}, callee(std::forward<From>(from)) {}
+        static R call_it(Base* self, A&&... arguments) {
+            return static_cast<R>(static_cast<Held*>(self)->callee(std::forward<A>(arguments)...));
+        }
+        static void drop_it(Base* self) { delete static_cast<Held*>(self); }
         F callee;
     };
     Base* held_ = nullptr;

@@ -11,8 +11,8 @@ Variable<T, D> relu(const Variable<T, D>& x) {
     const Tensor<T, D> y = op::relu(context, x.value());
     std::shared_ptr<Redone<T, D>> redone;
     if (x.let_go()) {
-        redone = std::make_shared<Redone<T, D>>(
-            [&context, source = x.source()] { return op::relu(context, source.get()); }, Remaking::dear);
+        redone.reset(new Redone<T, D>([&context, source = x.source()] { return op::relu(context, source.get()); },
+                                      Remaking::dear));
         redone->want();
     }
     return Variable<T, D>::result(

@@ -68,7 +68,7 @@ class Variable {
     /// A leaf whose gradient is wanted.
     static Variable leaf(Tensor<T, D> value) {
         Variable out(std::move(value));
-        out.node_ = std::make_shared<Node<T, D>>(out.shape(), out.context());
+        out.node_.reset(new Node<T, D>(out.shape(), out.context()));
         return out;
     }
 
@@ -131,7 +131,7 @@ class Variable {
     /// The same where the policy in force redoes what is redone under `level`; without a level never.
     Variable remade_by(std::optional<Recompute> level, Remaking cost, typename Redone<T, D>::Make make) && {
         if (!level || !redoes(*level)) return std::move(*this);
-        return std::move(*this).remade_by(std::make_shared<Redone<T, D>>(std::move(make), cost));
+        return std::move(*this).remade_by(std::shared_ptr<Redone<T, D>>(new Redone<T, D>(std::move(make), cost)));
     }
 
  private:
@@ -147,7 +147,7 @@ class Variable {
         for (const auto* parent : parents) {
             if (!*parent) continue;
             if (!out.node_)
-                out.node_ = std::make_shared<Node<T, D>>(name, out.shape(), out.context(), std::move(backward));
+                out.node_.reset(new Node<T, D>(name, out.shape(), out.context(), std::move(backward)));
             out.node_->parents().push_back(*parent);
         }
         return out;

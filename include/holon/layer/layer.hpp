@@ -160,10 +160,13 @@ template <class A, Device D> class Members {
  public:
     template <class Net>
     explicit Members(Net& net)
-        : net_(&net), walk_([](void* at, Visitor<A, D>& visit) { visit(std::string_view(), *static_cast<Net*>(at)); }) {}
+        : net_(&net), walk_(walk<Net>) {}
     void tell(Visitor<A, D>& visit) const { walk_(net_, visit); }
 
  private:
+    template <class Net> static void walk(void* net, Visitor<A, D>& visit) {
+        visit(std::string_view(), *static_cast<Net*>(net));
+    }
     void* net_;
     void (*walk_)(void*, Visitor<A, D>&);
 };

@@ -27,11 +27,11 @@ template <Immediate D> class Targets<D> {
     /// `weights` is empty, or has one for each label. Labels are 0 to `classes` - 1.
     void set(std::span<const int> labels, std::span<const float> weights = {}) {
         expects_labels({std::int64_t(labels.size()), 1, 1, classes_}, labels, weights);
-        labels_.assign(labels.begin(), labels.end());
-        weights_.assign(weights.begin(), weights.end());
+        labels_.assign(labels.data(), labels.data() + labels.size());
+        weights_.assign(weights.data(), weights.data() + weights.size());
     }
-    std::span<const int> labels() const { return labels_; }
-    std::span<const float> weights() const { return weights_; }
+    std::span<const int> labels() const { return {labels_.data(), labels_.size()}; }
+    std::span<const float> weights() const { return {weights_.data(), weights_.size()}; }
 
  private:
     std::int64_t classes_;

@@ -59,7 +59,7 @@ template <class A, Device D> class Adam {
     }
     void take(const Members<A, D>& members, const Tensor<A, D>* scale, double gradient_scale) {
         std::vector<op::AdamOperand<A, D>> operands;
-        std::vector<detail::Pace> paces;
+        std::list<detail::Pace> paces;
         Context<D>* context = nullptr;
         Visitor<A, D> visit;
         visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {

@@ -1,6 +1,7 @@
 // optim/optimizer.hpp: what optimizers share: which parameters move, how fast, and how their state is named.
 #pragma once
 #include <cmath>
+#include <list>
 #include <map>
 #include <string>
 #include <vector>
@@ -39,10 +40,11 @@ struct Pace {
     bool decays;
 };
 /// Rates of one step by the options as they are now.
-template <class Options> void pace(const Options& options, const std::vector<Pace>& paces, std::span<op::Rates> rates) {
-    for (std::size_t i = 0; i < rates.size(); ++i)
-        rates[i] = {options.rate * rate_factor(options.groups, paces[i].name),
-                    paces[i].decays ? 2 * options.decay.l2 : 0, paces[i].decays ? options.decay.decoupled : 0};
+template <class Options> void pace(const Options& options, const std::list<Pace>& paces, std::span<op::Rates> rates) {
+    std::size_t i = 0;
+    for (const Pace& p : paces)
+        rates[i++] = {options.rate * rate_factor(options.groups, p.name), p.decays ? 2 * options.decay.l2 : 0,
+                      p.decays ? options.decay.decoupled : 0};
 }
 
 /// Zeros that stay with an optimizer. A recording would make zeros of them again at each launch.

@@ -24,7 +24,7 @@ class Tensor {
     /// Not initialised.
     explicit Tensor(Shape shape, Context<D>& context = default_context<D>()) : shape_(shape) {
         expects(shape.n >= 0 && shape.h >= 0 && shape.w >= 0 && shape.c >= 0, "tensor: negative extent in ", shape);
-        storage_ = std::make_shared<Storage<D>>(context, std::size_t(shape.size()) * sizeof(T));
+        storage_.reset(new Storage<D>(context, std::size_t(shape.size()) * sizeof(T)));
     }
 
     /// Over the caller's `shape.size()` elements, n h w c dense. They stay the caller's unless `owner` is given, which is
@@ -33,8 +33,7 @@ class Tensor {
                        Context<D>& context = default_context<D>()) {
         Tensor out;
         out.shape_ = shape;
-        out.storage_ =
-            std::make_shared<Storage<D>>(context, data, std::size_t(shape.size()) * sizeof(T), std::move(owner));
+        out.storage_.reset(new Storage<D>(context, data, std::size_t(shape.size()) * sizeof(T), std::move(owner)));
         return out;
     }
 

@@ -76,7 +76,7 @@ class Engine {
         return nullptr;
     }
     std::shared_ptr<Prepared> keep(const Key& key, Prepared prepared) {
-        const auto kept = std::make_shared<Prepared>(std::move(prepared));
+        const std::shared_ptr<Prepared> kept(new Prepared(std::move(prepared)));
         kept->scratch_layout = Layout({kept->scratch}, dnnl_u8, dnnl_x);
         kept->number = ++made_;
         order_.emplace_front(key, kept);

@@ -35,14 +35,17 @@ inline void split(std::int64_t count, int threads, const void* body, Stretch run
     for (int t = 0; t < threads; ++t) run(body, count * t / threads, count * (t + 1) / threads, t);
 }
 
+template <class Body>
+void run_stretch(const void* body, std::int64_t begin, std::int64_t end, int thread) {
+    const Body own = *static_cast<const Body*>(body);  // what it captured, in registers
+    own(begin, end, thread);
+}
+
 /// Calls body(begin, end, thread) on as many equal stretches of 0..count as there are threads; the stretches depend only on
 /// count and thread number, so that sums over them are the same in every run.
 template <class Body>
 void split(std::int64_t count, int threads, const Body& body) {
-    split(count, threads, &body, [](const void* at, std::int64_t begin, std::int64_t end, int thread) {
-        const Body own = *static_cast<const Body*>(at);  // what it captured, in registers
-        own(begin, end, thread);
-    });
+    split(count, threads, &body, run_stretch<Body>);
 }
 
 /// A number of T as what sums run in, and back.
