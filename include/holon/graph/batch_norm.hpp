@@ -55,6 +55,7 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residua
     const auto to_weight = weight.edge(), to_bias = bias.edge();
     // Without a residual the ReLU's mask is the sign of the normalised x: y need not be kept for it.
     const Tensor<T, D> mask = relu && residual ? y : Tensor<T, D>();
+    const auto redone = residual ? std::nullopt : std::optional(Recompute::batch_norm);
     auto backward = [=, &context, saved = x.saved()](const Tensor<T, D>& dy) {
         const Tensor<T, D> seen = saved.get();  // before the gradients are there: making it again takes room of its own
         op::BatchNormGradients<T, D> wanted;
@@ -69,9 +70,9 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residua
         }
         op::batch_norm_backward(context, seen, mask ? &mask : nullptr, dy, normal, relu, batch, wanted);
     };
-    if (residual) return Variable<T, D>::result("batch_norm", y, std::move(backward), x, *residual, weight, bias);
-    return Variable<T, D>::result("batch_norm", y, std::move(backward), x, weight, bias)
-        .remade_by(Recompute::batch_norm, Remaking::cheap, [&context, normal, relu, source = x.source()] {
+    return Variable<T, D>::result("batch_norm", y, std::move(backward), x, residual ? *residual : Variable<T, D>(), weight,
+                                  bias)
+        .remade_by(redone, Remaking::cheap, [&context, normal, relu, source = x.source()] {
             return op::batch_norm(context, source.get(), static_cast<const Tensor<T, D>*>(nullptr), normal, relu);
         });
 }
