@@ -36,7 +36,7 @@ __global__ void square_chunks(const NormPart* all, int count, double* parts) {
     HOLON_SHARED(double, sums, reduce_threads);
     const NormPart& p = part_of(all, count, std::int64_t(blockIdx.x));
     const std::int64_t begin = (std::int64_t(blockIdx.x) - p.first_chunk) * norm_chunk,
-                       end = begin + norm_chunk < p.count ? begin + norm_chunk : p.count;
+                       end = minimum(begin + norm_chunk, p.count);
     double sum = 0;
     for (std::int64_t i = begin + threadIdx.x; i < end; i += reduce_threads) sum += double(p.x[i]) * double(p.x[i]);
     sum = block_sum(sums, sum);

@@ -19,6 +19,9 @@ __global__ void two_barriers(bool same) {
         __syncthreads();
     __syncthreads();
 }
+__global__ void meets_for_ever() {
+    for (;;) __syncthreads();
+}
 /// Every thread's neighbour's number: right with a barrier between writing and reading, and before it writes again.
 __global__ void rotate(bool before_reading, bool before_writing, int* out) {
     HOLON_SHARED(int, numbers, threads);
@@ -62,6 +65,10 @@ TEST_CASE("a barrier that some threads pass by is an error", "[gpu][emulation]")
         CHECK_NOTHROW(host_cuda::run(two_barriers, 2, threads, true));
         CHECK_THROWS_WITH(host_cuda::run(two_barriers, 2, threads, false), ContainsText("divergent barrier"));
     });
+}
+
+TEST_CASE("a block that meets at barriers for ever is an error", "[gpu][emulation]") {
+    CHECK_THROWS_WITH(host_cuda::run(meets_for_ever, 1, threads), ContainsText("does not end"));
 }
 
 TEST_CASE("shared memory touched by two threads with no barrier in between is an error, in any order",

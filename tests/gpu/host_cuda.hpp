@@ -52,6 +52,11 @@ struct Fibre {
     int barrier = 0;    // the line of the barrier that its thread waits at; 0: it runs
 };
 
+/// How wide a kernel was started.
+struct Launch {
+    dim3 grid, block;
+};
+
 struct Machine {
     std::vector<std::unique_ptr<Fibre>> fibres;
     ucontext_t scheduler;
@@ -63,6 +68,8 @@ struct Machine {
     SharedArrays shared;  // of the running block
     /// If not 0, only the first block of a grid and so many last ones run: for grids too large to run whole.
     std::uint64_t last_blocks = 0;
+    /// If not null, launches are written down here instead of run.
+    std::vector<Launch>* launches = nullptr;
 };
 inline Machine& machine() {
     static Machine only;
@@ -137,7 +144,10 @@ inline void run_block(const dim3& block, const Order& order, std::uint64_t numbe
     }
     // Between barriers: those that wait go on, each until the next.
     std::size_t left = count;  // threads that had not ended at the last barrier
-    for (;;) {
+    constexpr int most = 1 << 14;
+    for (int barriers = 0;; ++barriers) {
+        if (barriers == most)
+            throw std::logic_error("a block has met " + std::to_string(most) + " barriers and does not end");
         std::vector<Fibre*> waiting;
         for (std::size_t i = 0; i < used; ++i)
             if (!m.fibres[i]->done) waiting.push_back(m.fibres[i].get());
@@ -167,6 +177,7 @@ inline Order& order() {
 
 /// Runs a kernel over its grid; throws std::logic_error for a divergent barrier and for misused shared memory.
 template <class... P, class... A> void run(void (*kernel)(P...), dim3 grid, dim3 block, A... arguments) {
+    if (machine().launches) return machine().launches->push_back({grid, block});
     const Order how = order();
     gridDim = grid;
     blockDim = block;

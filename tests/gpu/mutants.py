@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Breaks every barrier and every bound of the kernels, one at a time, and asks whether a test notices.
 
-    mutants.py --write SOURCES OUT     copies the kernels, every bound followed by `+ host_cuda::off(SITE)`, and lists the
-                                       sites in OUT/sites.json; without HOLON_MUTANT set, the copies do what the sources do
+    mutants.py --write SOURCES OUT     copies the kernels, every bound and size followed by `+ host_cuda::off(SITE)`, and
+                                       lists the sites in OUT/sites.json; without HOLON_MUTANT set, the copies do what the
+                                       sources do
     mutants.py --run PROGRAM SITES [--jobs N] [--part K/N] [--only FILE]
                                        runs the tests once for every mutant; last line `mutants: C of T caught`, and exit
                                        code 1 unless all are
 
 A bound is the right side of a comparison (<, <=, >, >=), a step of one to the side of something (`- 1`, `+ 1`), or a number
-of blocks (`divided_up`); each is moved by one both ways. A barrier is taken out. Mutants that change nothing a test could see
-stand in EQUIVALENT, each with its reason.
+of blocks (`divided_up`); each is moved by one both ways. Shared memory is made one element smaller. A barrier is taken out.
+Mutants that change nothing a test could see stand in EQUIVALENT, each with its reason.
 """
 import argparse
 import concurrent.futures
@@ -17,6 +18,8 @@ import json
 import os
 import pathlib
 import re
+import resource
+import signal
 import subprocess
 import sys
 
@@ -24,20 +27,24 @@ import sys
 EQUIVALENT = [
     ("dropout.cuh", "4 * block < count", 0, (1,), "the group that begins at the end is empty: each of its four elements has its own bound"),
     ("classify.cuh", "first < images; first += loss_threads", 0, (1,), "a round that begins at the end has no image and adds nothing"),
+    ("kernels.cu", "lanes < 32 && lanes < packs", 0, (-1,), "lanes are powers of two, and none is 31"),
     ("affine_warp.cuh", "determinant * determinant < 1e-12", 0, (1,), "more pixels look through everything, which finds the same readers"),
 ]
 
-# Tests of a file, by Catch's tags; files that are not here are everybody's.
+# Tests of a file, by Catch's tags. Those of far ends see nothing more.
 TAGS = {
-    "affine_warp.cuh": "[warp]",
-    "average_pool2d.cuh": "[pooling]",
-    "batch_norm.cuh": "[batch_norm]",
-    "classify.cuh": "[classify]",
-    "dropout.cuh": "[dropout]",
-    "elementwise.cuh": "[elementwise],[batch_norm]",
-    "max_pool2d.cuh": "[pooling]",
-    "optimizer.cuh": "[optimizer]",
-    "reduce.cuh": "[reduce]",
+    "affine_warp.cuh": "[warp]~[far]",
+    "average_pool2d.cuh": "[pooling]~[far]",
+    "batch_norm.cuh": "[batch_norm]~[far]",
+    "classify.cuh": "[classify]~[far]",
+    "dropout.cuh": "[dropout]~[far]",
+    "elementwise.cuh": "[elementwise]~[far]",
+    "kernels.cu": "[grid],[optimizer]~[far],[reduce]~[far]",
+    "launch.cuh": "[grid]",
+    "max_pool2d.cuh": "[pooling]~[far]",
+    "optimizer.cuh": "[optimizer]~[far]",
+    "reduce.cuh": "[reduce]~[far],[optimizer]~[far]",
+    "vocabulary.cuh": "[elementwise]~[far],[pooling]~[far],[warp]~[far]",
 }
 
 
@@ -76,10 +83,10 @@ def end_of_call(text, at):
     return at
 
 
-def bounds_of(text):
-    """Places behind which a shift is added, in order."""
+def sites_of(text):
+    """(place behind which a shift is added, the shifts), in order."""
     code = without_comments(text)
-    places = []
+    places, sizes = [], []
     for m in re.finditer(r" (<|<=|>|>=) (?=\S)", code):
         if "sizeof" in code[code.rfind("\n", 0, m.start()) : code.find("\n", m.end())]:
             continue  # decided when it is compiled
@@ -90,7 +97,9 @@ def bounds_of(text):
         if code[: m.start()].rstrip().endswith("int64_t"):
             continue  # where it is defined
         places.append(end_of_call(code, m.end()))
-    return sorted(set(places))
+    for m in re.finditer(r"\bHOLON_SHARED\(", code):
+        sizes.append(end_of_call(code, m.end()) - 1)
+    return sorted([(place, (-1, 1)) for place in set(places)] + [(place, (-1,)) for place in sizes])
 
 
 def write(sources, out):
@@ -103,20 +112,18 @@ def write(sources, out):
         text = path.read_text()
         lines = text.splitlines()
         pieces, last, seen = [], 0, {}
-        for place in bounds_of(text):
+        for place, shifts in sites_of(text):
             line = text.count("\n", 0, place) + 1
             seen[line] = seen.get(line, -1) + 1
             sites.append({"site": len(sites) + 1, "file": path.name, "line": line, "bound": seen[line],
-                          "text": lines[line - 1].strip()})
+                          "shifts": shifts, "text": lines[line - 1].strip()})
             pieces += [text[last:place].rstrip(" "), f" + host_cuda::off({len(sites)}) "]
             last = place
-        new = "".join(pieces) + text[last:]
-        if not (target / path.name).exists() or (target / path.name).read_text() != new:
-            (target / path.name).write_text(new)
+        (target / path.name).write_text("".join(pieces) + text[last:])
         barriers += [{"file": path.name, "line": number, "text": line.strip()} for number, line in enumerate(lines, 1)
                      if "__syncthreads();" in line.split("//")[0]]
     (out / "sites.json").write_text(json.dumps({"bounds": sites, "barriers": barriers}, indent=1))
-    print(f"{len(sites)} bounds and {len(barriers)} barriers")
+    print(f"{len(sites)} bounds and sizes, and {len(barriers)} barriers")
 
 
 def why_equivalent(site, shift):
@@ -126,49 +133,86 @@ def why_equivalent(site, shift):
     return None
 
 
-def run_one(program, mutant, tags):
-    """How the tests noticed; None if they did not."""
-    environment = dict(os.environ, HOLON_MUTANT=mutant, OMP_NUM_THREADS="1")
-    try:
-        done = subprocess.run([program, "-a", tags], env=environment, capture_output=True, timeout=300)
-    except subprocess.TimeoutExpired:
-        return "does not end"
-    if done.returncode == 0:
+def run_one(program, mutant, tags, limit):
+    """How the tests noticed; None if they did not. `limit` is processor time, which does not pass while a machine is busy
+    with something else."""
+    environment = dict(os.environ, OMP_NUM_THREADS="1")
+    if mutant:
+        environment["HOLON_MUTANT"] = mutant
+    with subprocess.Popen([program, "-a", tags], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as test:
+        resource.prlimit(test.pid, resource.RLIMIT_CORE, (0, 0))
+        resource.prlimit(test.pid, resource.RLIMIT_CPU, (limit, limit + 5))
+        said = test.communicate()[0].decode(errors="replace")
+    if test.returncode == 0:
         return None
-    said = (done.stdout + done.stderr).decode(errors="replace")
+    if test.returncode == -signal.SIGXCPU:
+        return f"does not end: {limit} s of processor time"
     for pattern in (r"ERROR: AddressSanitizer: \S+", r"runtime error: [^\n]{0,60}", r"shared memory: [^\n]{0,60}", r"divergent barrier"):
         found = re.search(pattern, said)
         if found:
             return found.group()
-    return "wrong numbers" if "FAILED" in said else f"exit code {done.returncode}"
+    return "wrong numbers" if "FAILED" in said else f"exit code {test.returncode}"
+
+
+def processor_seconds(program, tags):
+    """What the tests take unbroken; None if they fail."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    failure = run_one(program, None, tags, 3600)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if failure:
+        print(f"the tests {tags} fail before anything is broken: {failure}")
+        return None
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def without_a_place(listing):
+    """Entries of EQUIVALENT that stand for no bound any more."""
+    return [entry for entry in EQUIVALENT
+            if not any(b["file"] == entry[0] and entry[1] in b["text"] for b in listing["bounds"])]
+
+
+def mutants_of(listing, only):
+    """(where, what HOLON_MUTANT says, what to print) of every mutant, and how many more change nothing."""
+    mutants, equivalent = [], 0
+    for b in listing["barriers"]:
+        mutants.append((b, f"barrier {b['file']} {b['line']}", "without the barrier"))
+    for b in listing["bounds"]:
+        for shift in b["shifts"]:
+            if why_equivalent(b, shift):
+                equivalent += only in (None, b["file"])
+                continue
+            mutants.append((b, f"bound {b['site']} {shift}", f"bound {b['bound']} {shift:+d}"))
+    return [m for m in mutants if only in (None, m[0]["file"])], equivalent
 
 
 def run(program, listing, jobs, part, only):
-    tests = subprocess.run([program, "-a"], capture_output=True)
-    if tests.returncode != 0:
-        print("the tests fail before anything is broken:", tests.stdout.decode(errors="replace")[-2000:])
+    for entry in without_a_place(listing):
+        print("EQUIVALENT names what is not there any more:", *entry[:2])
         return 2
-    mutants = []
-    for b in listing["barriers"]:
-        mutants.append((b, f"barrier {b['file']} {b['line']}", "without the barrier"))
-    equivalent = 0
-    for b in listing["bounds"]:
-        for shift in (-1, 1):
-            if why_equivalent(b, shift):
-                equivalent += 1
-                continue
-            mutants.append((b, f"bound {b['site']} {shift}", f"bound {b['bound']} {shift:+d}"))
-    mutants = [m for m in mutants if only in (None, m[0]["file"])]
+    mutants, equivalent = mutants_of(listing, only)
     mutants = mutants[part[0] - 1 :: part[1]]
-    caught = 0
+    limits = {}  # by tags
+    for file in sorted({where["file"] for where, _, _ in mutants}):
+        if TAGS[file] not in limits:
+            seconds = processor_seconds(program, TAGS[file])
+            if seconds is None:
+                return 2
+            print(f"{TAGS[file]}: {seconds:.1f} s of processor time unbroken", flush=True)
+            limits[TAGS[file]] = int(max(20, 10 * seconds))
+    counts = {}  # by file: caught, all
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        work = [(pool.submit(run_one, program, mutant, TAGS.get(where["file"], "[gpu]")), where, what)
-                for where, mutant, what in mutants]
-        for future, where, what in work:
+        work = {pool.submit(run_one, program, mutant, TAGS[where["file"]], limits[TAGS[where["file"]]]): (where, what)
+                for where, mutant, what in mutants}
+        for future in concurrent.futures.as_completed(work):
+            where, what = work[future]
             how = future.result()
-            caught += how is not None
+            caught, all_of_file = counts.get(where["file"], (0, 0))
+            counts[where["file"]] = (caught + (how is not None), all_of_file + 1)
             print(f"{where['file']}:{where['line']} {what}: {how or 'SURVIVED'}  | {where['text']}", flush=True)
-    print(f"{equivalent} moved bounds change nothing that could be seen, for reasons given in mutants.py")
+    for file, (caught, all_of_file) in sorted(counts.items()):
+        print(f"{file}: {caught} of {all_of_file}")
+    caught = sum(c for c, _ in counts.values())
+    print(f"{equivalent} more change nothing that could be seen, for reasons given in mutants.py")
     print(f"mutants: {caught} of {len(mutants)} caught")
     return 0 if caught == len(mutants) else 1
 

@@ -193,20 +193,6 @@ template <class T> void check_warp(const gpu::Queue& queue, Shape s, const op::W
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu][warp]", float, bfloat16,
-                   half) {
-    in_every_order([&](const gpu::Queue& queue) {
-        for (const bool shifted : {false, true})
-            for (const bool bilinear : {false, true}) {
-                const op::WarpOptions grey{.channels = 3, .bilinear = bilinear, .mean = {1, 2, 3}, .scale = {1, 2, .5}};
-                check_warp<TestType>(queue, {5, 9, 8, 1}, grey, shifted);
-                check_warp<TestType>(queue, {5, 7, 10, 3}, grey, shifted);
-                check_warp<TestType>(queue, {5, 1, 1, 1}, {.channels = 1, .bilinear = bilinear}, shifted);
-                check_warp<TestType>(queue, {5, 17, 19, 2}, {.channels = 2, .bilinear = bilinear}, shifted);
-            }
-    });
-}
-
 TEMPLATE_TEST_CASE("the range of a sampled image is of all its pixels and of no other", "[gpu][warp]", float, bfloat16,
                    half) {
     // Moved down and to the left by one, so that the first row, the last column are read twice and others not at all.
@@ -223,16 +209,36 @@ TEMPLATE_TEST_CASE("the range of a sampled image is of all its pixels and of no 
             std::vector<T> x(std::size_t(3 * plane), T(1.f)), y(x.size(), T(NAN));
             for (std::int64_t n = 0; n < 3; ++n) {
                 x[std::size_t(n * plane)] = T(-2.f);
-                x[std::size_t(n * plane + last)] = T(3.f);
-                x[std::size_t(n * plane + last + 1 - w)] = T(2.f);
+                x[std::size_t(n * plane + last)] = T(1.5f);
+                x[std::size_t(n * plane + last + 1 - w)] = T(1.25f);
             }
             for (const bool bilinear : {false, true}) {
                 std::vector<float> range(6, NAN);
                 gpu::affine_warp(queue, {3, h, w, 1, 1, bilinear, {0, 0, 0}, {1, 1, 1}}, images.data(), true,
                                  std::as_const(x).data(), range.data(), y.data());
-                REQUIRE(range == std::vector<float>{-2, 3, -2, 1, 1, 3});
+                REQUIRE(range == std::vector<float>{-2, 1.5f, -2, 1, 1, 1.5f});
             }
         }
+    });
+}
+
+TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu][warp]", float, bfloat16,
+                   half) {
+    in_two_orders([&](const gpu::Queue& queue) {
+        for (const bool shifted : {false, true})
+            for (const bool bilinear : {false, true}) {
+                const op::WarpOptions grey{.channels = 3, .bilinear = bilinear, .mean = {1, 2, 3}, .scale = {1, 2, .5}};
+                check_warp<TestType>(queue, {5, 9, 8, 1}, grey, shifted);
+                check_warp<TestType>(queue, {5, 7, 10, 3}, grey, shifted);
+                check_warp<TestType>(queue, {5, 1, 1, 1}, {.channels = 1, .bilinear = bilinear}, shifted);
+            }
+    });
+}
+
+TEST_CASE("the same of images with more pixels than a block has threads", "[gpu][warp]") {
+    in_two_orders([&](const gpu::Queue& queue) {
+        for (const bool bilinear : {false, true})
+            check_warp<float>(queue, {5, 17, 19, 2}, {.channels = 2, .bilinear = bilinear}, true);
     });
 }
 
@@ -270,6 +276,12 @@ TEST_CASE("the sum of squares over several tensors, and how a step takes gradien
         decide({0.5, norm / 4}, true, false);
         CHECK(out[0] == float(0.5 * (norm / 4) / (norm * 0.5)));
         decide({0.5, norm}, true, false);
+        CHECK(out[0] == 0.5f);
+        for (const double clip : {norm * 0.5 - 0.25, 0.25}) {  // just below the norm, and below 1
+            decide({0.5, clip}, true, false);
+            CHECK(out[0] == Approx(clip / norm).epsilon(1e-6));
+        }
+        decide({0.5, norm * 0.5 + 0.25}, true, false);
         CHECK(out[0] == 0.5f);
         loss = INFINITY;
         decide({0.5, 0}, false, true);

@@ -1,0 +1,176 @@
+// How wide kernels are started: no block too few for the work, none that has nothing to do, and no more than fill the
+// card. Results do not show it: most kernels take any grid. Nothing runs here, so sizes are free and pointers null.
+#include "gpu/compare.hpp"
+
+#include "support/catch.hpp"
+
+using namespace holon;
+using namespace holon::test;
+
+namespace {
+
+template <class Body> std::vector<host_cuda::Launch> launches(const Body& start) {
+    std::vector<host_cuda::Launch> seen;
+    host_cuda::machine().launches = &seen;
+    start();
+    host_cuda::machine().launches = nullptr;
+    return seen;
+}
+
+/// How many boxes of `size` hold `things`, counted without the formula that launchers use.
+std::int64_t boxes(std::int64_t things, std::int64_t size) {
+    std::int64_t full = things / size;
+    return full * size < things ? full + 1 : full;
+}
+
+void require_flat(const host_cuda::Launch& launch, const gpu::Queue& queue, std::int64_t things) {
+    INFO("for " << things << " things on " << queue.multiprocessors << " multiprocessors");
+    const std::int64_t most = 16 * std::int64_t(queue.multiprocessors);
+    REQUIRE(launch.block.x == 256);
+    REQUIRE((launch.grid.y == 1 && launch.grid.z == 1));
+    REQUIRE(launch.grid.x == std::max<std::int64_t>(1, std::min(most, boxes(things, 256))));
+}
+
+const std::int64_t many_things[] = {1, 255, 256, 257, 512, 513, 4096, 4097, 12288, 12289, 1000000};
+
+template <class Body> void on_cards(const Body& body) {
+    for (const int multiprocessors : {1, 3, 132}) body(gpu::Queue{nullptr, multiprocessors});
+}
+
+}  // namespace
+
+TEST_CASE("flat grids have a thread for every step of the work, up to sixteen blocks a multiprocessor", "[gpu][grid]") {
+    on_cards([](const gpu::Queue& queue) {
+        float* const none = nullptr;
+        float* const unaligned = reinterpret_cast<float*>(std::uintptr_t(4));
+        std::uint8_t* const place = nullptr;
+        const float* const from = nullptr;
+        for (const std::int64_t things : many_things) {
+            const auto one = [&](std::int64_t steps, const auto& start) {
+                const auto seen = launches(start);
+                REQUIRE(seen.size() == 1);
+                require_flat(seen[0], queue, steps);
+            };
+            one(things, [&] { gpu::relu(queue, 4 * things, from, none); });
+            one(things, [&] { gpu::relu(queue, 4 * things - 3, from, none); });
+            one(things, [&] { gpu::relu(queue, things, from, unaligned); });
+            one(things, [&] { gpu::softmax(queue, things, 5, from, none); });
+            one(things, [&] { gpu::softmax_backward(queue, things, 5, from, from, none, false); });
+            one(things, [&] { gpu::dropout(queue, 4 * things, nullptr, from, none, false); });
+            one(things, [&] { gpu::dropout(queue, 4 * things - 3, nullptr, from, none, false); });
+            int bad = 0;
+            one(things, [&] { gpu::find_not_finite(queue, things, from, &bad); });
+            const gpu::Pooling whole{1, 4 * things, 3, things, 1, 8, 4, 3, 4, 3, 0, 0};  // two packs
+            one(2 * things, [&] { gpu::max_pool(queue, whole, from, none, place); });
+            one(24 * things, [&] { gpu::max_pool_backward(queue, whole, from, place, none, false); });
+            one(2 * things, [&] { gpu::average_pool(queue, whole, from, none); });
+            one(24 * things, [&] { gpu::average_pool_backward(queue, whole, from, none, false); });
+            one(6 * things, [&] { gpu::global_average_backward(queue, 3, things, 8, from, none, false); });
+            const gpu::Warping warping{2, things, 3, 1, 3, true, {}, {}};
+            const auto warped = launches([&] { gpu::affine_warp(queue, warping, nullptr, true, from, none, none); });
+            REQUIRE(warped.size() == 2);
+            REQUIRE((warped[0].grid.x == 2 && warped[0].block.x == 256));  // the range: a block an image
+            require_flat(warped[1], queue, 6 * things);
+        }
+        REQUIRE(launches([&] { gpu::relu(queue, 0, from, none); }).empty());
+    });
+}
+
+TEST_CASE("sums of squares are a flat grid's, of no more blocks than one block joins", "[gpu][grid]") {
+    on_cards([](const gpu::Queue& queue) {
+        for (const std::int64_t things : many_things) {
+            const float* const from = nullptr;
+            std::vector<double> scratch(gpu::norm_scratch);
+            const auto seen = launches([&] { gpu::squared_norm(queue, things, from, scratch.data()); });
+            REQUIRE(seen.size() == 2);
+            const std::int64_t most = std::min<std::int64_t>(256, 16 * std::int64_t(queue.multiprocessors));
+            REQUIRE(seen[0].grid.x == std::min(most, boxes(things, 256)));
+            REQUIRE((seen[1].grid.x == 1 && seen[1].block.x == 256));
+        }
+    });
+}
+
+TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and room on the card", "[gpu][grid]") {
+    on_cards([](const gpu::Queue& queue) {
+        const float* const from = nullptr;
+        float* const none = nullptr;
+        for (const int packs : {1, 2, 3, 4, 5, 8, 9, 31, 32, 33, 64, 65, 512})
+            for (const std::int64_t rows : {1, 8, 9, 255, 256, 257, 4096, 32768, 32769, 200000, 10000000}) {
+                const int channels = 4 * packs;
+                INFO(packs << " packs, " << rows << " rows, " << queue.multiprocessors << " multiprocessors");
+                const auto sums = launches([&] { gpu::channel_sum(queue, rows, channels, from, none, none, false); });
+                REQUIRE(sums.size() == 2);
+                const auto lanes = std::int64_t(sums[0].block.x), lines = std::int64_t(sums[0].block.y),
+                           across = std::int64_t(sums[0].grid.x), parts = std::int64_t(sums[0].grid.y);
+                // The least power of two that holds the packs, up to a warp.
+                REQUIRE((lanes & (lanes - 1)) == 0);
+                REQUIRE((lanes == 32 || lanes >= packs));
+                REQUIRE((lanes == 1 || (lanes <= 32 && lanes / 2 < packs)));
+                REQUIRE(lanes * lines == 256);
+                REQUIRE(across == boxes(packs, lanes));
+
+                // No part without rows; as many as fill the card with four blocks a multiprocessor and leave no thread
+                // more than 128 numbers to add; and one fewer would not do.
+                const std::int64_t down = boxes(rows, lines), filling = 4 * std::int64_t(queue.multiprocessors);
+                const auto enough = [&](std::int64_t n) {
+                    return n * 128 >= down && (n >= down || n * across >= filling);
+                };
+                REQUIRE((parts >= 1 && parts <= down));
+                REQUIRE(enough(parts));
+                REQUIRE((parts == 1 || !enough(parts - 1)));
+                REQUIRE(gpu::sums_scratch<float>(queue, rows, channels) >= (2 * parts + 2) * channels);
+                const auto finishing = [&](const host_cuda::Launch& launch) {
+                    REQUIRE((launch.block.x == 32 && launch.block.y == 32));
+                    REQUIRE((launch.grid.x == boxes(channels, 32) && launch.grid.y == 1));
+                };
+                finishing(sums[1]);
+
+                const auto moments =
+                    launches([&] { gpu::channel_moments(queue, rows, channels, from, none, none, none); });
+                REQUIRE(moments.size() == 3);
+                REQUIRE(moments[0].grid.x * moments[0].block.x >= unsigned(channels));
+                REQUIRE((moments[0].grid.x - 1) * moments[0].block.x < unsigned(channels));
+                REQUIRE(moments[1].grid.y == parts);
+                finishing(moments[2]);
+
+                // Passes: no block without rows, and no more than sixteen a multiprocessor but for the first row of
+                // blocks; and one more would be.
+                const auto pass = launches([&] { gpu::add_bias(queue, rows, channels, from, none); });
+                REQUIRE(pass.size() == 1);
+                REQUIRE((pass[0].block.x == lanes && pass[0].block.y == lines && pass[0].grid.x == across));
+                const auto high = std::int64_t(pass[0].grid.y), most = 16 * std::int64_t(queue.multiprocessors);
+                REQUIRE(high <= down);
+                REQUIRE((high == 1 || high * across <= most));
+                REQUIRE((high == down || (high + 1) * across > most));
+            }
+    });
+}
+
+TEST_CASE("whole images are averaged in grids that a card can hold, every image once", "[gpu][grid]") {
+    const gpu::Queue queue{nullptr, 3};
+    const float* const from = nullptr;
+    float* const none = nullptr;
+    for (const std::int64_t images : {1, 2, 65534, 65535, 65536, 131070, 131071})
+        for (const int packs : {1, 31, 32, 33, 64, 65}) {
+            const auto seen = launches([&] { gpu::global_average(queue, images, 7, 4 * packs, from, none); });
+            std::int64_t taken = 0;
+            for (const auto& launch : seen) {
+                REQUIRE((launch.block.x == 32 && launch.grid.x == boxes(packs, 32)));
+                REQUIRE((launch.grid.y >= 1 && launch.grid.y <= 65535));
+                taken += launch.grid.y;
+            }
+            REQUIRE(taken == images);
+            REQUIRE(std::int64_t(seen.size()) == boxes(images, 65535));
+        }
+}
+
+TEST_CASE("the slope of cross-entropy has a thread an image", "[gpu][grid]") {
+    const float* const from = nullptr;
+    float* const none = nullptr;
+    for (const int images : {1, 31, 32, 33, 64, 65, 1000}) {
+        const auto seen = launches(
+            [&] { gpu::cross_entropy_backward({}, images, 5, from, nullptr, from, from, none, false); });
+        REQUIRE(seen.size() == 1);
+        REQUIRE(seen[0].grid.x == boxes(images, seen[0].block.x));
+    }
+}
