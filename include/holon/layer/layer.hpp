@@ -108,6 +108,15 @@ concept LayerOf = Device<D> && requires(L& layer, const Variable<T, D>& x, Mode 
     { layer(x, mode) } -> std::same_as<Variable<T, D>>;
 };
 
+/// A layer made of others in a row, which can be entered and left between any two of them.
+template <class L, class T, class D>
+concept RowOf = LayerOf<L, T, D> && requires(L& row, const Variable<T, D>& x, Mode mode, std::size_t i,
+                                             Visitor<Accumulate<T>, D>& visit) {
+    { row.depth() } -> std::same_as<std::size_t>;
+    { row.run(x, mode, i, i) } -> std::same_as<Variable<T, D>>;  ///< layers [first, end) alone
+    row.members_of(i, visit);
+};
+
 /// Runs `compute` as the layer `name`: errors and history carry the name.
 template <class F>
 auto within(const std::string& name, F&& compute) {
@@ -133,6 +142,14 @@ class AnyLayer {
 
     Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return held_->run(x, mode); }
     void members(Visitor<A, D>& visit) { held_->members(visit); }
+
+    /// As a row of layers; one that is no row is the only layer of its own.
+    std::size_t depth() const { return held_->depth(); }
+    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
+        return first < end ? held_->run_part(x, mode, first, end) : x;
+    }
+    void members_of(std::size_t i, Visitor<A, D>& visit) { held_->members_of(i, visit); }
+
     explicit operator bool() const { return bool(held_); }
 
  private:
@@ -140,12 +157,27 @@ class AnyLayer {
         virtual ~Base() = default;
         virtual Variable<T, D> run(const Variable<T, D>&, Mode) = 0;
         virtual void members(Visitor<A, D>&) = 0;
+        virtual std::size_t depth() const = 0;
+        virtual Variable<T, D> run_part(const Variable<T, D>&, Mode, std::size_t first, std::size_t end) = 0;
+        virtual void members_of(std::size_t i, Visitor<A, D>&) = 0;
     };
     template <class L>
     struct Held final : Base {
         explicit Held(L l) : layer(std::move(l)) {}
         Variable<T, D> run(const Variable<T, D>& x, Mode mode) override { return layer(x, mode); }
         void members(Visitor<A, D>& visit) override { visit(std::string_view(), layer); }
+        std::size_t depth() const override {
+            if constexpr (RowOf<L, T, D>) return layer.depth();
+            return 1;
+        }
+        Variable<T, D> run_part(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) override {
+            if constexpr (RowOf<L, T, D>) return layer.run(x, mode, first, end);
+            return layer(x, mode);
+        }
+        void members_of(std::size_t i, Visitor<A, D>& visit) override {
+            if constexpr (RowOf<L, T, D>) return layer.members_of(i, visit);
+            layer.members(visit);
+        }
         L layer;
     };
     std::unique_ptr<Base> held_;

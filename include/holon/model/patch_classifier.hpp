@@ -19,9 +19,10 @@ struct PatchClassifier {
     PatchClassifier(PatchClassifier&&) noexcept = default;
     PatchClassifier& operator=(PatchClassifier&&) noexcept = default;
 
-    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) {
-        const Variable<A, D> pooled = convert<A>(global_average(trunk(x, mode)));
-        return fc(dropout(pooled, mode), mode);
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) { return head(trunk(x, mode), mode); }
+    /// The answer from what the trunk's first `depth` layers made of the image.
+    Variable<A, D> after(std::size_t depth, const Variable<T, D>& map, Mode mode) {
+        return head(trunk.run(map, mode, depth, trunk.depth()), mode);
     }
     void members(auto& visit) {
         visit(std::string_view(), trunk);
@@ -35,6 +36,9 @@ struct PatchClassifier {
     Linear<A, D> fc;
 
  private:
+    Variable<A, D> head(const Variable<T, D>& map, Mode mode) {
+        return fc(dropout(convert<A>(global_average(map)), mode), mode);
+    }
     PatchClassifier(std::string_view network, int classes, double rate, std::uint64_t seed, Random random)
         : trunk(make_trunk<T, D>(network, random)), dropout(rate, seed, 2), fc(trunk.features, classes, random) {
         fc.weight.decays = true;

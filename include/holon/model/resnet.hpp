@@ -59,23 +59,55 @@ struct ResNet : Named {
         }
     }
 
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
-        Variable<T, D> y = bn1.relu(conv1(x, mode), mode);
-        y = within("maxpool", [&] { return pool(y, mode); });
-        for (auto& stage : stages)
-            for (auto& block : stage) y = block(y, mode);
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return run(x, mode, 0, depth()); }
+    void members(auto& visit) {
+        for (std::size_t i = 0; i < depth(); ++i) members_of(i, visit);
+    }
+
+    /// As a row (`RowOf`): the stem up to its pool, then each block.
+    std::size_t depth() const {
+        std::size_t layers = 1;
+        for (const auto& stage : stages) layers += stage.size();
+        return layers;
+    }
+    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
+        Variable<T, D> y = x;
+        for (std::size_t i = first; i < end; ++i) {
+            if (i == 0) {
+                y = bn1.relu(conv1(y, mode), mode);
+                y = within("maxpool", [&] { return pool(y, mode); });
+            } else {
+                y = block(i).layer(y, mode);
+            }
+        }
         return y;
     }
-    void members(auto& visit) {
-        visit("conv1", conv1);
-        visit("bn1", bn1);
-        for (std::size_t s = 0; s < stages.size(); ++s) visit(text("layer", s + 1), stages[s]);
+    void members_of(std::size_t i, auto& visit) {
+        if (i == 0) {
+            visit("conv1", conv1);
+            visit("bn1", bn1);
+            return;
+        }
+        const Place at = block(i);
+        visit(text("layer", at.stage + 1, '.', at.block), at.layer);
     }
 
     Conv2d<T, D> conv1;
     BatchNorm2d<T, D> bn1;
     MaxPool2d<T, D> pool;
     std::array<std::list<Bottleneck<T, D>>, 4> stages;
+
+ private:
+    struct Place {
+        std::size_t stage, block;
+        Bottleneck<T, D>& layer;
+    };
+    /// The row's layer i >= 1.
+    Place block(std::size_t i) {
+        std::size_t stage = 0;
+        for (--i; i >= stages[stage].size(); ++stage) i -= stages[stage].size();
+        return {stage, i, *std::next(stages[stage].begin(), std::ptrdiff_t(i))};
+    }
 };
 
 }  // namespace holon

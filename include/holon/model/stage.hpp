@@ -25,9 +25,10 @@ inline std::vector<Stage> patch_stages(const std::string& top, double l2 = 1e-4)
 /// Patch classifier from random weights: one stage, everything.
 inline std::vector<Stage> patch_stages_from_scratch(double l2 = 1e-4) { return {{"all", {}, "", 1e-3, l2, 50}}; }
 
-/// Whole image: the new top with the trunk frozen, then all.
-inline std::vector<Stage> whole_image_stages() {
-    return {{"top", {"top", "fc"}, "", 1e-4, 1e-3, 30}, {"all", {}, "", 1e-5, 1e-2, 20}};
+/// Whole image: the new top (fc alone if there are no blocks) with the trunk frozen, then all.
+inline std::vector<Stage> whole_image_stages(bool blocks = true) {
+    std::vector<std::string> top = blocks ? std::vector<std::string>{"top", "fc"} : std::vector<std::string>{"fc"};
+    return {{"top", std::move(top), "", 1e-4, 1e-3, 30}, {"all", {}, "", 1e-5, 1e-2, 20}};
 }
 
 /// Freezes and unfreezes for `stage`. `frozen` says what the batch norms of frozen layers do: `follow` is what the paper's
@@ -50,6 +51,23 @@ void enter_stage(Net& net, const Stage& stage, Statistics frozen) {
     freeze(net, "", frozen);
     for (const std::string& name : stage.learns) unfreeze(net, name);
     for (const std::string& name : layers) unfreeze(net, name);
+}
+
+/// How many layers at the beginning of a row (`RowOf`) give the same answer in every step of a stage that was entered:
+/// none of their parameters learns, and no batch norm among them follows the batch.
+template <class Row> std::size_t resting_depth(Row& row) {
+    std::size_t depth = 0;
+    bool rests = true;
+    VisitorFor<Row> visit;
+    visit.on_parameter = [&](const std::string&, auto& p) { rests = rests && p.frozen(); };
+    visit.on_statistics = [&](const std::string&, FollowsStatistics& layer) {
+        rests = rests && layer.statistics == Statistics::fixed;
+    };
+    for (; depth < row.depth(); ++depth) {
+        row.members_of(depth, visit);
+        if (!rests) break;
+    }
+    return depth;
 }
 
 }  // namespace holon

@@ -37,9 +37,11 @@ inline void read_mark(std::string_view spec, std::string_view& rest, char mark) 
 }
 }  // namespace detail
 
-/// Reads "256x1,128x1" or "[512-512-1024]x2,[512-512-1024]x2" or a mixture. Throws `DataError` with the place.
+/// Reads "256x1,128x1" or "[512-512-1024]x2,[512-512-1024]x2" or a mixture; "none" is no block at all: the mean over
+/// the trunk's last map goes to fc. Throws `DataError` with the place.
 inline std::vector<TopBlock> parse_top(std::string_view spec) {
     std::vector<TopBlock> blocks;
+    if (spec == "none") return blocks;
     std::string_view rest = spec;
     for (;;) {
         TopBlock block;
@@ -64,6 +66,7 @@ inline std::vector<TopBlock> parse_top(std::string_view spec) {
 }
 
 inline std::string format_top(const std::vector<TopBlock>& blocks) {
+    if (blocks.empty()) return "none";
     std::string spec;
     for (const TopBlock& b : blocks) {
         if (!spec.empty()) spec += ',';
@@ -104,7 +107,6 @@ struct Top {
     using device = D;
 
     Top(int in, const std::vector<TopBlock>& spec, Random& random) : features(in) {
-        expects(!spec.empty(), "top: no blocks");
         for (const TopBlock& block : spec) {
             if (block.kind == TopBlock::Kind::bottleneck)
                 blocks.push_back(BottleneckRow<T, D>(features, block, random));

@@ -28,6 +28,13 @@ struct Trunk {
         return layers(x, mode);
     }
     void members(auto& visit) { visit(std::string_view(), layers); }
+
+    /// As a row (`RowOf`).
+    std::size_t depth() const { return layers.depth(); }
+    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
+        return layers.run(x, mode, first, end);
+    }
+    void members_of(std::size_t i, auto& visit) { layers.members_of(i, visit); }
 };
 
 inline constexpr std::string_view trunk_names = "resnet50, resnet50-keras, resnet14, vgg16";

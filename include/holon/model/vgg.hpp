@@ -30,9 +30,17 @@ struct Vgg16 : Named {
         }
     }
 
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return run(x, mode, 0, depth()); }
+    void members(auto& visit) {
+        for (std::size_t i = 0; i < depth(); ++i) members_of(i, visit);
+    }
+
+    /// As a row (`RowOf`): a convolution, its ReLU and, at the end of a block, its pool are one layer of it.
+    std::size_t depth() const { return units.size(); }
+    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
         Variable<T, D> y = x;
-        for (Unit& unit : units) {
+        for (std::size_t i = first; i < end; ++i) {
+            Unit& unit = units[i];
             y = unit.conv(y, mode);
             y = within(unit.conv.name, [&] {
                 Variable<T, D> z = relu(y);
@@ -41,9 +49,7 @@ struct Vgg16 : Named {
         }
         return y;
     }
-    void members(auto& visit) {
-        for (Unit& unit : units) visit(text("features.", unit.index), unit.conv);
-    }
+    void members_of(std::size_t i, auto& visit) { visit(text("features.", units[i].index), units[i].conv); }
 
     struct Unit {
         int index;  ///< torchvision's

@@ -6,7 +6,7 @@
 
 namespace holon {
 
-/// trunk -> top blocks -> mean over positions -> linear map to `classes` logits (n, 1, 1, classes) in Accumulate<T>.
+/// trunk -> top blocks, if any -> mean over positions -> linear map to `classes` logits (n, 1, 1, classes) in Accumulate<T>.
 /// No size is fixed anywhere: any image that leaves at least one position after the top works.
 /// Names: the trunk's, top.<block>.<unit>.*, fc.weight, fc.bias.
 template <Element T, Device D>
@@ -20,9 +20,10 @@ struct WholeImage {
     WholeImage(WholeImage&&) noexcept = default;
     WholeImage& operator=(WholeImage&&) noexcept = default;
 
-    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) {
-        const Variable<T, D> map = trunk(x, mode);
-        return fc(convert<A>(global_average(top(map, mode))), mode);
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) { return head(trunk(x, mode), mode); }
+    /// The answer from what the trunk's first `depth` layers made of the image.
+    Variable<A, D> after(std::size_t depth, const Variable<T, D>& map, Mode mode) {
+        return head(trunk.run(map, mode, depth, trunk.depth()), mode);
     }
     void members(auto& visit) {
         visit(std::string_view(), trunk);
@@ -35,6 +36,9 @@ struct WholeImage {
     Linear<A, D> fc;
 
  private:
+    Variable<A, D> head(const Variable<T, D>& map, Mode mode) {
+        return fc(convert<A>(global_average(top(map, mode))), mode);
+    }
     WholeImage(Trunk<T, D> trunk_, const std::vector<TopBlock>& spec, int classes, Random random)
         : trunk(std::move(trunk_)), top(trunk.features, spec, random), fc(top.features, classes, random) {
         he_normal(fc.weight, random);
