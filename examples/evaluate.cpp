@@ -31,9 +31,11 @@ std::vector<double> malignant_shares(const Options& options, const SampleSet& se
     for (const std::string& path : options.checkpoints) {
         const SafetensorsFile file(path);
         auto net = load_whole<T, D>(file);
-        const InputForm form = read_input_form(path, file.metadata(), options.input_form);
+        FrozenFront<WholeImage<T, D>> front(options.cache_frozen, read_input_form(path, file.metadata(), options.input_form),
+                                            net, {Stage{"trained", {"fc"}, options.from}}, Statistics::fixed);
+        front.enter(net);
         for (int flip = 0; flip < (options.tta ? 4 : 1); ++flip, ++looks) {
-            const auto shares = predict(net, set, form, options.batch, options.workers, {(flip & 1) != 0, (flip & 2) != 0});
+            const auto shares = predict(net, set, front, options.batch, options.workers, {(flip & 1) != 0, (flip & 2) != 0});
             if (Interrupt::received()) return {};
             for (std::size_t i = 0; i < set.size(); ++i) sum[i] += shares[i][1];
         }

@@ -16,10 +16,10 @@ using namespace holon::pipeline;
 
 /// Truth against answer over a set.
 template <class Net>
-Confusion confusion_of(Net& net, const SampleSet& set, const PatchClasses& classes, const InputForm& form,
+Confusion confusion_of(Net& net, const SampleSet& set, const PatchClasses& classes, const FrozenFront<Net>& front,
                        const Options& options, const std::string& title) {
     Confusion confusion(classes.names());
-    const auto shares = predict(net, set, form, options.batch, options.workers, {}, title);
+    const auto shares = predict(net, set, front, options.batch, options.workers, {}, title);
     for (std::size_t i = 0; i < shares.size() && !Interrupt::received(); ++i)
         confusion.add(set.labels[i], int(std::max_element(shares[i].begin(), shares[i].end()) - shares[i].begin()));
     return confusion;
@@ -80,8 +80,9 @@ int train(const Options& options) {
                             Shape{options.batch, options.patch, options.patch, 3}, task.stages,
                             frozen_statistics(options), options.accumulate});
     print_header(std::cout, options, task, start);
-    const int code = run_training<PatchClassifier<T, D>>(net, task, options, [&](PatchClassifier<T, D>& now) {
-        const Confusion confusion = confusion_of(now, validation_set, classes, task.form, options, "validating");
+    FrozenFront<PatchClassifier<T, D>> front(options.cache_frozen, task.form, net, task.stages, frozen_statistics(options));
+    const int code = run_training<PatchClassifier<T, D>>(net, task, front, options, [&](PatchClassifier<T, D>& now) {
+        const Confusion confusion = confusion_of(now, validation_set, classes, front, options, "validating");
         Verdict verdict;
         if (Interrupt::received()) return verdict;
         verdict.score = confusion.accuracy();
@@ -92,8 +93,9 @@ int train(const Options& options) {
     if (code != 0) return code;
 
     load(options.out + "/best.safetensors", net);
+    front.enter(net);
     if (test_set.size() > 0) {
-        const Confusion confusion = confusion_of(net, test_set, classes, task.form, options, "testing");
+        const Confusion confusion = confusion_of(net, test_set, classes, front, options, "testing");
         if (Interrupt::received()) return Interrupt::exit_code();
         std::cout << "test patches, best.safetensors:\n" << confusion;
         std::cout << "test accuracy " << confusion.accuracy() << ", balanced " << confusion.balanced_accuracy() << " n="

@@ -16,8 +16,9 @@ using namespace holon::pipeline;
 template <Element T, Device D>
 int train(const Options& options) {
     prepare_output(options.out);
-    check_training(options, whole_image_stages());
     const std::vector<TopBlock> top = parse_top(options.top);
+    const std::vector<Stage> stages = whole_image_stages(!top.empty());
+    check_training(options, stages);
     const ImageSize size = options.image_size();
     const Dataset data = open_cases(
         options, {options.resume ? options.out : "", options.weights.empty() ? "" : folder_of(options.weights)});
@@ -42,7 +43,7 @@ int train(const Options& options) {
                         frozen_statistics(options), images);
     };
     task.columns = "validation_auc,validation_loss";
-    task.stages = stages_of(options, whole_image_stages(), options.weights.empty());
+    task.stages = stages_of(options, stages, options.weights.empty());
     task.metadata = run_metadata(options, "whole", start.network, train_set);
     task.metadata["holon.top"] = format_top(top);
     task.recompute = choose_recompute<T, D>(
@@ -53,8 +54,9 @@ int train(const Options& options) {
                             Shape{options.batch, size.rows, size.columns, 3}, task.stages, frozen_statistics(options),
                             options.accumulate});
     print_header(std::cout, options, task, start);
-    return run_training<WholeImage<T, D>>(net, task, options, [&](WholeImage<T, D>& now) {
-        const auto shares = predict(now, validation_set, task.form, options.batch, options.workers);
+    FrozenFront<WholeImage<T, D>> front(options.cache_frozen, task.form, net, task.stages, frozen_statistics(options));
+    return run_training<WholeImage<T, D>>(net, task, front, options, [&](WholeImage<T, D>& now) {
+        const auto shares = predict(now, validation_set, front, options.batch, options.workers);
         Verdict verdict;
         if (Interrupt::received()) return verdict;
         std::vector<double> score;

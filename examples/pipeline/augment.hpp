@@ -2,7 +2,9 @@
 #pragma once
 #include <array>
 #include <cmath>
+#include <string_view>
 
+#include <holon/core/error.hpp>
 #include <holon/core/random.hpp>
 #include <holon/op/types.hpp>
 
@@ -45,6 +47,26 @@ inline op::Warp draw_warp(int h, int w, Random& random, const AugmentOptions& o 
     const bool horizontal = random.uniform() < 0.5, vertical = random.uniform() < 0.5;
     warp.flip_horizontal = o.flips && horizontal;
     warp.flip_vertical = o.flips && vertical;
+    return warp;
+}
+
+/// What --augment says.
+enum class Augmentation { all, flips, mirror, none };
+
+inline Augmentation parse_augmentation(std::string_view name) {
+    if (name == "all") return Augmentation::all;
+    if (name == "flips") return Augmentation::flips;
+    if (name == "mirror") return Augmentation::mirror;
+    expects<DataError>(name == "none", "--augment ", name, ": all, flips, mirror or none is needed");
+    return Augmentation::none;
+}
+
+/// One image's augmentation: all of it; the paper's flips alone, along both axes or, `mirror`, left and right only; none.
+inline op::Warp draw_warp(Augmentation kind, int h, int w, Random& random) {
+    if (kind == Augmentation::all) return draw_warp(h, w, random);
+    op::Warp warp;
+    if (kind != Augmentation::none) warp.flip_horizontal = random.uniform() < 0.5;
+    if (kind == Augmentation::flips) warp.flip_vertical = random.uniform() < 0.5;
     return warp;
 }
 

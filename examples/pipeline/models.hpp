@@ -9,6 +9,7 @@
 #include <cmath>
 #include <filesystem>
 #include <iostream>
+#include <sstream>
 
 #include "pipeline/options.hpp"
 #include "pipeline/recompute.hpp"
@@ -65,6 +66,18 @@ inline std::vector<Stage> stages_of(const Options& options, std::vector<Stage> s
         }
         expects<DataError>(sum > 0, "--epochs ", options.epochs, ": no epoch in any stage; nothing would be trained");
     }
+    if (!options.from.empty()) {
+        std::istringstream in(options.from);
+        std::size_t given = 0;
+        for (std::string first; std::getline(in, first, ','); ++given) {
+            if (given >= stages.size()) continue;
+            stages[given].learns.clear();
+            stages[given].from = first == "all" ? "" : first;
+        }
+        expects<DataError>(given == stages.size(), "--from ", options.from, ": ", given, " given for ", stages.size(),
+                           stages.size() == 1 ? " stage" : " stages",
+                           "; give the first learning layer of each, separated by commas, or all");
+    }
     if (!options.rates.empty()) {
         const auto rates = parse_list("--rates", options.rates, stages.size());
         for (std::size_t i = 0; i < stages.size(); ++i) stages[i].rate = rates[i];
@@ -82,6 +95,9 @@ inline void check_training(const Options& options, const std::vector<Stage>& sta
     expects<DataError>(text(", ", trunk_names, ',').find(text(", ", options.network, ',')) != std::string::npos,
                        "--network ", options.network, " is not known; there are ", trunk_names);
     if (!options.input_form.empty()) input_form(options.input_form);
+    expects<DataError>(options.cache_frozen.empty() || parse_augmentation(options.augment) != Augmentation::all,
+                       "--cache-frozen keeps what frozen layers make of an image or one of its flips; --augment all makes a "
+                       "new image every time, so nothing could be used again: choose --augment flips, mirror or none");
     if (!options.weights.empty()) {
         const SafetensorsFile file(options.weights);
         read_input_form(options.weights, file.metadata(), options.input_form);
@@ -116,7 +132,7 @@ inline Metadata run_metadata(const Options& options, const std::string& kind, co
             {"holon.batch", text(options.batch)},
             {"holon.bn_mode", options.bn_mode},
             {"holon.samples_per_epoch", text(train.size())},
-            {"holon.schedule", text("epochs ", options.epochs, "; rates ", options.rates, "; l2 ", options.l2)},
+            {"holon.schedule", text("epochs ", options.epochs, "; rates ", options.rates, "; l2 ", options.l2, "; from ", options.from)},
             {"holon.training",
              text("clip ", options.clip, "; accumulate ", options.accumulate, "; balance ", options.balance,
                   "; augment ", options.augment, options.bilinear ? " bilinear" : " nearest", "; dropout ",
@@ -136,7 +152,7 @@ inline void print_header(std::ostream& out, const Options& options, const Task& 
         << "Adam, coupled l2 on new kernels; batch norm of frozen layers: "
         << (options.bn_mode == "legacy" ? "follows the batch (legacy)" : "fixed (frozen)") << "; recompute "
         << recompute_name(task.recompute) << "; class weights " << (options.balance ? "balanced in each batch" : "1")
-        << "; augmentation " << (options.augment ? "on" : "off") << "; seed " << options.seed << "; deterministic\n";
+        << "; augmentation " << options.augment << "; seed " << options.seed << "; deterministic\n";
 }
 
 }  // namespace holon::pipeline

@@ -128,6 +128,12 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_option("--epochs", o.epochs, "one number a stage, separated by commas (default: the paper's)");
         app.add_option("--rates", o.rates, "learning rate of each stage (default: the paper's)");
         app.add_option("--l2", o.l2, "lambda of lambda * sum(w^2) over new kernels, of each stage (default: the paper's)");
+        app.add_option("--from", o.from,
+                       "the first layer that learns in each stage, and all after it, like fc,features.24,all (default: the "
+                       "paper's)");
+        app.add_option("--cache-frozen", o.cache_frozen,
+                       "folder that keeps what the layers before the first that learns make of each image, so that they run "
+                       "once: many times faster where most are frozen; the same bits; needs --augment flips, mirror or none");
         app.add_option("--bn-mode", o.bn_mode,
                        "what batch norms of frozen layers do: legacy = follow the batch (as the paper's program), frozen")
             ->check(CLI::IsMember({"legacy", "frozen"}))
@@ -148,8 +154,12 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_flag("--resume", o.resume, "go on from last.safetensors in --out");
         app.add_flag("--profile", o.profile,
                      "after the first epoch of each stage, a table of where its steps' time went, layer by layer");
+        app.add_option("--augment", o.augment,
+                       "all: rotation, shear, zoom, grey shifts and flips | flips | mirror: left and right only | none")
+            ->check(CLI::IsMember({"all", "flips", "mirror", "none"}))
+            ->capture_default_str();
         app.add_flag_callback(
-            "--no-augment", [&o] { o.augment = false; }, "leave the augmentation out");
+            "--no-augment", [&o] { o.augment = "none"; }, "the same as --augment none");
         app.add_flag_callback(
             "--no-balance", [&o] { o.balance = false; },
             "count every sample the same instead of every class of a batch");
@@ -180,6 +190,9 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
             ->check(CLI::IsMember({"train", "validation", "test", "all"}))
             ->capture_default_str();
         app.add_flag("--tta", o.tta, "average over the four flips");
+        app.add_option("--cache-frozen", o.cache_frozen,
+                       "the training's folder of what frozen layers make of each image; reads it, and adds what is missing");
+        app.add_option("--from", o.from, "with --cache-frozen: the first layer that learned in the training");
     }
     if (offer == Offer::heatmap) {
         app.add_option("checkpoint", o.checkpoint, "a patch classifier's checkpoint")->required();

@@ -40,7 +40,9 @@ struct Options {
     bool graph = true;  ///< GPU: steps are recorded as CUDA graphs
     bool resume = false;
     bool profile = false;
-    bool augment = true;
+    std::string augment = "all";
+    std::string from;          ///< the first layer that learns, of each stage; empty: the paper's
+    std::string cache_frozen;  ///< a folder for what frozen layers make of the images
     bool bilinear = false;
     bool balance = true;
     double dropout = 0.5;

@@ -12,119 +12,22 @@
 
 #include <holon/checkpoint/engines.hpp>
 #include <holon/checkpoint/network.hpp>
-#include <holon/graph/profile_table.hpp>
 #include <holon/loss/balance.hpp>
-#include <holon/model/input_form.hpp>
 #include <holon/model/stage.hpp>
 #include <holon/optim/captured_step.hpp>
 #include <holon/optim/loss_scale.hpp>
 
 #include "pipeline/augment.hpp"
-#include "pipeline/image.hpp"
+#include "pipeline/frozen_front.hpp"
 #include "pipeline/interrupt.hpp"
 #include "pipeline/loader.hpp"
 #include "pipeline/options.hpp"
 #include "pipeline/output.hpp"
+#include "pipeline/predict.hpp"
 #include "pipeline/progress.hpp"
+#include "pipeline/stage_profile.hpp"
 
 namespace holon::pipeline {
-
-/// What a network is trained or judged on: grey images of one size, each with a class.
-struct SampleSet {
-    int rows = 0, columns = 0;
-    std::vector<int> labels;
-    std::vector<std::string> names;               ///< for messages
-    std::function<Image(std::size_t)> image;      ///< safe to call from several threads
-    std::size_t size() const { return labels.size(); }
-};
-
-/// One prepared image of a batch.
-struct Sample {
-    Image image;
-    op::Warp warp;
-};
-
-/// Grey pixels 0..255 of a batch as n x h x w x 1.
-inline Tensor<float, Cpu> grey_batch(const std::vector<Sample>& samples, int rows, int columns) {
-    Tensor<float, Cpu> grey({std::int64_t(samples.size()), rows, columns, 1});
-    float* to = grey.data();
-    for (const Sample& sample : samples)
-        for (const std::uint16_t pixel : sample.image.pixels) *to++ = grey255(pixel);
-    return grey;
-}
-
-/// Batches of so many images, one after the other where the device reads them: a recorded step finds the next one in the
-/// place of the last.
-template <Device D> class BatchInput {
- public:
-    BatchInput(std::int64_t images, int rows, int columns, std::int64_t classes = 1)
-        : grey({images, rows, columns, 1}), targets(classes) {}
-
-    /// Of as many samples as there are images.
-    void set(const std::vector<Sample>& samples) {
-        copy_from_host(grey, grey_batch(samples, int(grey.shape().h), int(grey.shape().w)));
-        std::vector<op::Warp> list;
-        for (const Sample& sample : samples) list.push_back(sample.warp);
-        warps.set(list);
-    }
-
-    Tensor<float, D> grey;
-    op::Warps<D> warps;
-    op::Targets<D> targets;
-};
-
-/// The network's input: warped, copied to three channels, in the form its weights expect.
-template <Element T, Device D>
-Variable<T, D> network_input(const BatchInput<D>& batch, const InputForm& form, bool bilinear) {
-    auto& context = batch.grey.context();
-    return Variable<T, D>(op::template convert<T>(
-        context, op::affine_warp(context, batch.grey, batch.warps, form.warp(bilinear))));
-}
-template <Element T, Device D>
-Variable<T, D> network_input(const std::vector<Sample>& samples, int rows, int columns, const InputForm& form,
-                             bool bilinear) {
-    BatchInput<D> batch(std::int64_t(samples.size()), rows, columns);
-    batch.set(samples);
-    return network_input<T>(batch, form, bilinear);
-}
-
-/// Class shares of every sample of a set, n rows of `classes` numbers, in evaluation mode, batch after batch.
-/// `flip` says which of the four flips to look at.
-struct Flip {
-    bool horizontal = false, vertical = false;
-};
-template <class Net>
-std::vector<std::vector<double>> predict(Net& net, const SampleSet& set, const InputForm& form, int batch, int workers,
-                                         Flip flip = {}, const std::string& title = "evaluating") {
-    using T = typename Net::element;
-    using D = typename Net::device;
-    const NoGrad no_grad;
-    std::vector<std::vector<double>> shares(set.size());
-    Loader<Sample> loader(
-        set.size(),
-        [&](std::size_t i, Random&) {
-            Sample sample{set.image(i), {}};
-            sample.warp.flip_horizontal = flip.horizontal;
-            sample.warp.flip_vertical = flip.vertical;
-            return sample;
-        },
-        {.batch = std::size_t(batch), .threads = workers, .seed = 0, .shuffle = false},
-        [&](std::size_t i) { return set.names[i]; });
-    Progress progress(title, set.size());
-    std::size_t done = 0;
-    loader.start(0);
-    while (auto next = loader.next()) {
-        const auto x = network_input<T, D>(next->items, set.rows, set.columns, form, false);
-        const auto logits = net(x, Mode::evaluate);
-        const auto y = to_host(op::softmax(logits.context(), logits.value()));
-        const std::size_t classes = std::size_t(y.shape().c);
-        for (std::size_t k = 0; k < next->items.size(); ++k)
-            shares[next->indices[k]].assign(y.data() + k * classes, y.data() + (k + 1) * classes);
-        progress.update(done += next->items.size());
-        if (Interrupt::received()) break;
-    }
-    return shares;
-}
 
 /// What a validation pass found; `score` decides which checkpoint is best (larger is better).
 struct Verdict {
@@ -145,8 +48,7 @@ struct Task {
     std::string columns;   ///< names of the validation columns in the log
     Metadata metadata;     ///< what a checkpoint has to tell besides weights
     InputForm form;
-    /// One step of the same network on `Plan`, frozen where `stage` freezes it, for the profile's work.
-    std::function<void(const Stage& stage, const Shape& images)> planned_step;
+    PlannedStep planned_step;
     Recompute recompute = Recompute::nothing;
 };
 
@@ -173,8 +75,8 @@ inline std::string exact(double value) {
 
 /// Runs the forward pass of a batch again with every result checked, so that the error names the first layer that is not
 /// finite; parameters are looked at first.
-template <class Net, class T, Device D>
-void explain_non_finite(Net& net, const Variable<T, D>& x, const std::vector<int>& labels) {
+template <class Net, class Answer>
+void explain_non_finite(Net& net, const Answer& answer, const std::vector<int>& labels) {
     VisitorFor<Net> visit;
     visit.on_parameter = [](const std::string& name, auto& p) {
         if (!op::all_finite(p.value().context(), p.value()))
@@ -183,7 +85,7 @@ void explain_non_finite(Net& net, const Variable<T, D>& x, const std::vector<int
     visit(std::string_view(), net);
     const NoGrad no_grad;
     const CheckFinite check;
-    const auto logits = net(x, Mode::train);
+    const auto logits = answer();
     cross_entropy(logits, std::span<const int>(labels));
 }
 
@@ -193,36 +95,13 @@ template <class A, Device D> struct StepResult {
     Tensor<A, D> scale;  ///< `step_scale`'s answer, where the step went as far as the optimizer
 };
 
-/// One step of `net`, which lives on `Plan`, in `stage`.
-template <class Net> void plan_stage_step(Net net, const Stage& stage, Statistics frozen, const Shape& images) {
-    using T = typename Net::element;
-    enter_stage(net, stage, frozen);
-    auto adam = make_adam(net, {});
-    const std::vector<int> labels(std::size_t(images.n), 0);
-    cross_entropy(net(Variable<T, Plan>(Tensor<T, Plan>(images)), Mode::train), std::span<const int>(labels)).backward();
-    adam.step(net);
-}
-
-/// Prints where the time of the profiled steps went.
-template <Device D>
-void print_stage_profile(Profile<D>& profile, const Task& task, const Stage& stage, const Shape& images) {
-    if (profile.steps() == 0) return;
-    Profile<Plan> plan;
-    plan.start();
-    task.planned_step(stage, images);
-    plan.stop();
-    profile.take_work(plan);
-    std::cout << "profile of stage " << stage.name << ", images " << images << ":\n";
-    print_profile(std::cout, profile);
-}
-
-/// Runs the stages on `net`. After each epoch `validate(net)` is asked; the best so far is kept as best.safetensors, the
+/// Runs the stages on `net`, its images through `front`. After each epoch `validate(net)` is asked; the best so far is kept as best.safetensors, the
 /// last with everything needed to go on as last.safetensors, the log as log.csv, all in `options.out`. Returns 0, or
 /// 128 + signal after an interrupt, once the step under way is done and saved.
 /// A loss that is not finite ends the run with a `NumericError` that names the first layer; last.safetensors stays as the
 /// last good epoch left it.
 template <class Net>
-int run_training(Net& net, const Task& task, const Options& options,
+int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Options& options,
                  const std::function<Verdict(Net&)>& validate) {
     using T = typename Net::element;
     using D = typename Net::device;
@@ -230,13 +109,12 @@ int run_training(Net& net, const Task& task, const Options& options,
     const std::string last_path = options.out + "/last.safetensors", best_path = options.out + "/best.safetensors";
     const Statistics frozen = frozen_statistics(options);
     const Recomputing recomputing(task.recompute);
+    const Augmentation augmentation = parse_augmentation(options.augment);
 
     Loader<Sample> loader(
         set.size(),
         [&](std::size_t i, Random& random) {
-            Sample sample{set.image(i), {}};
-            if (options.augment) sample.warp = draw_warp(set.rows, set.columns, random);
-            return sample;
+            return front.prepare(set.image(i), draw_warp(augmentation, set.rows, set.columns, random));
         },
         {.batch = std::size_t(options.batch), .threads = options.workers, .seed = options.seed, .shuffle = true},
         [&](std::size_t i) { return set.names[i]; });
@@ -251,7 +129,7 @@ int run_training(Net& net, const Task& task, const Options& options,
     LossScale loss_scale;
     const auto scale_now = [&] { return scaled ? loss_scale.scale() : 1.0; };
     using A = Accumulate<T>;
-    std::map<std::size_t, BatchInput<D>> inputs;  // by how many images: all batches but the last of an epoch have the same
+    std::map<std::size_t, BatchInput<T, D>> inputs;  // by how many images: all batches but the last of an epoch have the same
     const auto note = [](const std::string& sentence) { std::cout << "note: " << sentence << '\n'; };
     CapturedStep<Net, StepResult<A, D>> captured(net, {.recorded = options.graph, .say = note});
 
@@ -305,6 +183,7 @@ int run_training(Net& net, const Task& task, const Options& options,
     for (; stage < task.stages.size(); ++stage, epoch_in_stage = 0) {
         const Stage& now = task.stages[stage];
         enter_stage(net, now, frozen);
+        front.enter(net);
         captured.forget();
         if (epoch_in_stage == 0 && batch == 0) adam = make_adam(net, {});
         adam.prepare(net);
@@ -324,18 +203,16 @@ int run_training(Net& net, const Task& task, const Options& options,
                 std::vector<int> labels;
                 for (const std::size_t i : next->indices) labels.push_back(set.labels[i]);
                 const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
-                BatchInput<D>& input =
+                BatchInput<T, D>& input =
                     inputs.try_emplace(labels.size(), std::int64_t(labels.size()), set.rows, set.columns,
                                        net.fc.weight.shape().n)
                         .first->second;
-                input.set(next->items);
+                front.fill(net, input, next->items, Mode::train);
                 input.targets.set(labels, weights);
                 ++batch;
                 const bool steps = ++pending == options.accumulate || batch == batches;
-                const auto& result = captured.run(adam, std::tie(input.grey, input.warps, input.targets, steps), [&] {
-                    const auto x = network_input<T>(input, task.form, options.bilinear);
-                    holon::detail::lap("input", Pass::forward);
-                    const auto given = net(x, Mode::train);
+                const auto& result = captured.run(adam, std::tie(input.grey, input.maps, input.warps, input.targets, steps), [&] {
+                    const auto given = front.answer(net, input, options.bilinear, Mode::train);
                     const auto loss = cross_entropy(given, input.targets);
                     loss.backward(provided<A, D>({1, 1, 1, 1}, [&](std::span<A> to) {
                         to[0] = A(scale_now() / options.accumulate);
@@ -352,7 +229,7 @@ int run_training(Net& net, const Task& task, const Options& options,
                 const auto [loss, logits, scale] = to_host_together(result.loss, result.logits, result.scale);
                 const double value = double(loss.data()[0]);
                 if (!std::isfinite(value)) {  // the optimizer left such a step out: the parameters are those that led here
-                    explain_non_finite(net, network_input<T>(input, task.form, options.bilinear), labels);
+                    explain_non_finite(net, [&] { return front.answer(net, input, options.bilinear, Mode::train); }, labels);
                     throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", batch,
                                             "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
                 }
@@ -384,7 +261,7 @@ int run_training(Net& net, const Task& task, const Options& options,
                 return Interrupt::exit_code();
             }
             const double seconds = progress.seconds();
-            if (profile) print_stage_profile(*profile, task, now, {options.batch, set.rows, set.columns, 3});
+            if (profile) print_stage_profile(*profile, task.planned_step, now, {options.batch, set.rows, set.columns, 3});
             profile.reset();
             const Verdict verdict = validate(net);
             forget_forms(net);  // filters as evaluation kept them: the next step has other uses for the memory

@@ -129,7 +129,8 @@ template <class T> int run(const SampleSet& set, const Options& options, std::si
     };
     task.train = &watched;
     Small<T> net(options.resume ? 99 : options.seed);  // resumed, everything has to come from the file
-    const int code = run_training<Small<T>>(net, task, options, [&](Small<T>& now) {
+    FrozenFront<Small<T>> front(task.form);
+    const int code = run_training<Small<T>>(net, task, front, options, [&](Small<T>& now) {
         look();
         Verdict verdict;
         if (Interrupt::received()) return verdict;
@@ -217,7 +218,8 @@ TEST_CASE("a loss that is not finite names the layer and keeps the last epoch's 
         task.stages = {{"all", {}, "", 1e-3, 0, 1}};
         if (second_rate > 0) task.stages.push_back({"wild", {}, "", second_rate, 0, 1});
         Small<float> net(3);
-        run_training<Small<float>>(net, task, options_in(folder, "legacy", 1), [](auto&) {
+        FrozenFront<Small<float>> front(task.form);
+        run_training<Small<float>>(net, task, front, options_in(folder, "legacy", 1), [](auto&) {
             return Verdict{0.5, "0.5", ""};
         });
     };
