@@ -1,6 +1,7 @@
 // model/resnet.hpp: the ResNet trunk on one screen, as torchvision built it and as Keras (and the paper) did.
 #pragma once
 #include <array>
+#include <iterator>
 #include <list>
 
 #include <holon/layer/bottleneck.hpp>

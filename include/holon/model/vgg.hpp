@@ -1,6 +1,7 @@
 // model/vgg.hpp: the VGG16 trunk on one screen: thirteen 3x3 convolutions, no batch norm.
 #pragma once
 #include <array>
+#include <iterator>
 #include <list>
 
 #include <holon/graph/elementwise.hpp>
@@ -40,7 +41,7 @@ struct Vgg16 : Named {
     Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
         Variable<T, D> y = x;
         for (std::size_t i = first; i < end; ++i) {
-            Unit& unit = units[i];
+            Unit& unit = *std::next(units.begin(), std::ptrdiff_t(i));
             y = unit.conv(y, mode);
             y = within(unit.conv.name, [&] {
                 Variable<T, D> z = relu(y);
@@ -49,7 +50,10 @@ struct Vgg16 : Named {
         }
         return y;
     }
-    void members_of(std::size_t i, auto& visit) { visit(text("features.", units[i].index), units[i].conv); }
+    void members_of(std::size_t i, auto& visit) {
+        Unit& unit = *std::next(units.begin(), std::ptrdiff_t(i));
+        visit(text("features.", unit.index), unit.conv);
+    }
 
     struct Unit {
         int index;  ///< torchvision's
