@@ -23,8 +23,8 @@ template <class Body> void in_every_order(const Body& body) {
     host_cuda::order() = {};
 }
 
-/// The same in two of them: for large cases of kernels whose threads do not meet, and for what is done to sums that were
-/// taken in every order already.
+/// The same in two of them: for large cases of kernels whose threads do not meet, and for what is done to sums that
+/// were taken in every order already.
 template <class Body> void in_two_orders(const Body& body) {
     for (const int multiprocessors : {1, 3}) {
         host_cuda::order() = multiprocessors == 1 ? Order{Order::descending} : Order{Order::shuffled, 4};

@@ -168,8 +168,8 @@ TEST_CASE("the slope of cross-entropy has a thread an image", "[gpu][grid]") {
     const float* const from = nullptr;
     float* const none = nullptr;
     for (const int images : {1, 31, 32, 33, 64, 65, 1000}) {
-        const auto seen = launches(
-            [&] { gpu::cross_entropy_backward({}, images, 5, from, nullptr, from, from, none, false); });
+        const auto seen =
+            launches([&] { gpu::cross_entropy_backward({}, images, 5, from, nullptr, from, from, none, false); });
         REQUIRE(seen.size() == 1);
         REQUIRE(seen[0].grid.x == boxes(images, seen[0].block.x));
     }
