@@ -49,10 +49,18 @@ template <Element T, Device D> void plan_for_device() {
 #endif
 }
 
+/// Bytes that a device's libraries take out of its memory for good, which no plan counts: cuBLAS's workspace.
+template <Device D> constexpr std::size_t kept_by_libraries() {
+#ifdef HOLON_CUDA
+    if constexpr (std::same_as<D, Gpu>) return op::gpu_detail::blas_workspace;
+#endif
+    return 0;
+}
+
 /// Bytes that a step may take: the allocator's limit (--memory), else what the machine has left. 0: not known.
 template <Device D> std::size_t memory_for_steps() {
     const std::size_t limit = default_context<D>().memory().limit();
-    if (limit != no_limit) return limit;
+    if (limit != no_limit) return limit - std::min(limit, kept_by_libraries<D>());
     if constexpr (std::same_as<D, Cpu>) {
         std::ifstream in("/proc/meminfo");
         for (std::string key; in >> key;) {
@@ -63,7 +71,7 @@ template <Device D> std::size_t memory_for_steps() {
     }
 #ifdef HOLON_CUDA
     if constexpr (std::same_as<D, Gpu>)
-        return std::size_t(default_context<Gpu>().card().memory) - (std::size_t(600) << 20);
+        return std::size_t(default_context<Gpu>().card().memory) - (std::size_t(600) << 20) - kept_by_libraries<D>();
 #endif
     return 0;
 }

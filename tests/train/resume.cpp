@@ -1,159 +1,14 @@
 // The training loop: stopped anywhere and gone on with, it writes the bytes of a run that was never stopped; a loss
 // that is not finite names the layer and leaves the last epoch's file alone.
-#include <atomic>
-#include <csignal>
-#include <sstream>
-
-#include <holon/layer/activation.hpp>
-#include <holon/layer/batch_norm2d.hpp>
-#include <holon/layer/conv2d.hpp>
-#include <holon/layer/linear.hpp>
-#include <holon/layer/pool2d.hpp>
-
-#include "checkpoint/scratch.hpp"
 #include "pipeline/models.hpp"
-#include "pipeline/train.hpp"
 #include "support/catch.hpp"
-#include "support/numbers.hpp"
+#include "train/small.hpp"
 
 using namespace holon;
 using namespace holon::pipeline;
+using namespace holon::test;
 
 namespace {
-
-/// What the loop prints stays out of the test's output.
-class Quiet {
-    std::ostringstream out_, err_;
-    std::streambuf *before_ = std::cout.rdbuf(out_.rdbuf()), *errors_ = std::cerr.rdbuf(err_.rdbuf());
-
- public:
-    ~Quiet() {
-        std::cout.rdbuf(before_);
-        std::cerr.rdbuf(errors_);
-    }
-    std::string said() const { return err_.str(); }
-};
-
-/// Everything that a run has to carry on with, and small: two convolutions, statistics, a generator, a head.
-template <class T> struct Small {
-    using element = T;
-    using device = Cpu;
-    using A = Accumulate<T>;
-
-    explicit Small(std::uint64_t seed) : Small(Random(seed, 1), seed) {}
-    Variable<A, Cpu> operator()(const Variable<T, Cpu>& x, Mode mode) {
-        const auto y = bn2.relu(conv2(bn1.relu(conv1(x, mode), mode), mode), mode);
-        return fc(dropout(convert<A>(global_average(y)), mode), mode);
-    }
-    void members(auto& visit) {
-        visit("conv1", conv1);
-        visit("bn1", bn1);
-        visit("conv2", conv2);
-        visit("bn2", bn2);
-        visit("dropout", dropout);
-        visit("fc", fc);
-    }
-
-    Conv2d<T, Cpu> conv1;
-    BatchNorm2d<T, Cpu> bn1;
-    Conv2d<T, Cpu> conv2;
-    BatchNorm2d<T, Cpu> bn2;
-    Dropout<A, Cpu> dropout;
-    Linear<A, Cpu> fc;
-
- private:
-    Small(Random random, std::uint64_t seed)
-        : conv1({.in = 3, .out = 8, .kernel = 5, .stride = 2, .padding = 2}, random),
-          bn1(8),
-          conv2({.in = 8, .out = 12, .kernel = 3, .stride = 2, .padding = 1}, random),
-          bn2(12),
-          dropout(0.5, seed, 2),
-          fc(12, 3, random) {
-        fc.weight.decays = true;
-        name_layers(*this);
-    }
-};
-
-/// Seven noisy images of three classes: four batches of two, the last of one.
-SampleSet samples() {
-    SampleSet set;
-    set.rows = set.columns = 16;
-    for (int i = 0; i < 7; ++i) {
-        set.labels.push_back(i % 3);
-        set.names.push_back(text("sample ", i));
-    }
-    set.image = [](std::size_t i) {
-        Image image(16, 16);
-        Random random(5, i);
-        for (auto& pixel : image.pixels) pixel = std::uint16_t(random.below(40000) + 8000 * (i % 3));
-        return image;
-    };
-    return set;
-}
-
-Task task_for(const SampleSet& set) {
-    Task task;
-    task.train = &set;
-    task.form = input_form("paper", 100, 1 / 57.6f);
-    task.columns = "score";
-    task.stages = {
-        {"head", {"fc"}, "", 1e-3, 1e-3, 1}, {"top", {"fc"}, "conv2", 1e-3, 1e-3, 2}, {"all", {}, "", 1e-4, 1e-2, 1}};
-    task.metadata = {{"holon.kind", "patch"}, {"holon.seed", "3"}};
-    return task;
-}
-
-Options options_in(const std::string& folder, const std::string& bn_mode, int accumulate) {
-    Options options;
-    options.out = folder;
-    options.batch = 2;
-    options.seed = 3;
-    options.bn_mode = bn_mode;
-    options.accumulate = accumulate;
-    options.clip = 5;
-    return options;
-}
-
-/// Runs from nothing or from last.safetensors; the `stop`-th time that anything is looked at (a batch prepared, a
-/// validation) a signal comes; 0: never. Returns the exit code.
-template <class T> int run(const SampleSet& set, const Options& options, std::size_t stop, std::size_t& looks) {
-    Interrupt::install();
-    Task task = task_for(set);
-    SampleSet watched = set;
-    std::atomic<std::size_t> met{0};
-    const auto look = [&] {
-        if (++met == stop) ::raise(SIGINT);
-    };
-    watched.image = [&](std::size_t i) {
-        look();
-        return set.image(i);
-    };
-    task.train = &watched;
-    Small<T> net(options.resume ? 99 : options.seed);  // resumed, everything has to come from the file
-    FrozenFront<Small<T>> front(task.form);
-    const int code = run_training<Small<T>>(net, task, front, options, [&](Small<T>& now) {
-        look();
-        Verdict verdict;
-        if (Interrupt::received()) return verdict;
-        const NoGrad no_grad;
-        const auto y = now(network_input<T, Cpu>({Sample{set.image(0), {}}}, 16, 16, task.form, false), Mode::evaluate);
-        verdict.score = double(y.value().data()[0]);
-        verdict.columns = text(verdict.score);
-        return verdict;
-    });
-    looks = met;
-    return code;
-}
-
-/// log.csv without the columns that measure time and memory.
-std::string log_of(const std::string& folder) {
-    std::istringstream in(scratch::bytes_of(folder + "/log.csv"));
-    std::string out;
-    for (std::string line; std::getline(in, line);) {
-        line.erase(line.rfind(',', line.rfind(',') - 1));
-        out += line + '\n';
-    }
-    return out;
-}
 
 template <class T> void stops_anywhere(const std::string& bn_mode, int accumulate, std::size_t step) {
     const Quiet quiet;
@@ -161,7 +16,7 @@ template <class T> void stops_anywhere(const std::string& bn_mode, int accumulat
     const scratch::Directory straight;
     Options options = options_in(straight.path(), bn_mode, accumulate);
     std::size_t looks = 0;
-    REQUIRE(run<T>(set, options, 0, looks) == 0);
+    REQUIRE(run<T, Cpu>(set, options, 0, looks) == 0);
     REQUIRE(looks == 4 * 7 + 4);
     const std::string last = scratch::bytes_of(straight / "last.safetensors"),
                       best = scratch::bytes_of(straight / "best.safetensors"), log = log_of(straight.path());
@@ -171,9 +26,9 @@ template <class T> void stops_anywhere(const std::string& bn_mode, int accumulat
         options.out = stopped.path();
         options.resume = false;
         std::size_t unused = 0;
-        REQUIRE(run<T>(set, options, stop, unused) == 130);
+        REQUIRE(run<T, Cpu>(set, options, stop, unused) == 130);
         options.resume = true;
-        REQUIRE(run<T>(set, options, 0, unused) == 0);
+        REQUIRE(run<T, Cpu>(set, options, 0, unused) == 0);
         CHECK(scratch::bytes_of(stopped / "last.safetensors") == last);
         CHECK(scratch::bytes_of(stopped / "best.safetensors") == best);
         CHECK(log_of(stopped.path()) == log);
@@ -197,15 +52,15 @@ TEST_CASE("a run stopped twice, with other worker counts, writes the same bytes"
     const SampleSet set = samples();
     const scratch::Directory straight, stopped;
     std::size_t looks = 0;
-    REQUIRE(run<float>(set, options_in(straight.path(), "legacy", 1), 0, looks) == 0);
+    REQUIRE(run<float, Cpu>(set, options_in(straight.path(), "legacy", 1), 0, looks) == 0);
     Options options = options_in(stopped.path(), "legacy", 1);
     options.workers = 3;
-    REQUIRE(run<float>(set, options, 9, looks) == 130);
+    REQUIRE(run<float, Cpu>(set, options, 9, looks) == 130);
     options.resume = true;
     options.workers = 2;
-    REQUIRE(run<float>(set, options, 13, looks) == 130);
+    REQUIRE(run<float, Cpu>(set, options, 13, looks) == 130);
     options.workers = 1;
-    REQUIRE(run<float>(set, options, 0, looks) == 0);
+    REQUIRE(run<float, Cpu>(set, options, 0, looks) == 0);
     CHECK(scratch::bytes_of(stopped / "last.safetensors") == scratch::bytes_of(straight / "last.safetensors"));
 }
 
@@ -217,9 +72,9 @@ TEST_CASE("a loss that is not finite names the layer and keeps the last epoch's 
         Task task = task_for(set);
         task.stages = {{"all", {}, "", 1e-3, 0, 1}};
         if (second_rate > 0) task.stages.push_back({"wild", {}, "", second_rate, 0, 1});
-        Small<float> net(3);
-        FrozenFront<Small<float>> front(task.form);
-        run_training<Small<float>>(net, task, front, options_in(folder, "legacy", 1), [](auto&) {
+        Small<float, Cpu> net(3);
+        FrozenFront<Small<float, Cpu>> front(task.form);
+        run_training<Small<float, Cpu>>(net, task, front, options_in(folder, "legacy", 1), [](auto&) {
             return Verdict{0.5, "0.5", ""};
         });
     };
@@ -244,7 +99,7 @@ TEST_CASE("each stage trains with its own rate and decay, and the log tells them
     const SampleSet set = samples();
     const scratch::Directory folder;
     std::size_t looks = 0;
-    REQUIRE(run<float>(set, options_in(folder.path(), "legacy", 1), 0, looks) == 0);
+    REQUIRE(run<float, Cpu>(set, options_in(folder.path(), "legacy", 1), 0, looks) == 0);
     std::istringstream in(log_of(folder.path()));
     std::vector<std::string> rows;
     for (std::string line; std::getline(in, line);) rows.push_back(line);

@@ -8,10 +8,13 @@ namespace holon::op {
 
 namespace gpu_detail {
 
+/// Bytes that cuBLAS keeps of a context's memory from the first product on.
+constexpr std::size_t blas_workspace = std::size_t(4) << 20;
+
 /// cuBLAS in a context's stream, with workspace out of its memory.
 struct ContextBlas {
     explicit ContextBlas(Context<Gpu>& context)
-        : workspace(scratch<std::uint8_t>(context, std::int64_t(4) << 20)),
+        : workspace(scratch<std::uint8_t>(context, std::int64_t(blas_workspace))),
           blas(context.stream(), workspace.data(), std::size_t(workspace.size())) {}
     Tensor<std::uint8_t, Gpu> workspace;
     gpu::Blas blas;
