@@ -6,6 +6,7 @@
 
 #include "pipeline/options.hpp"
 #include "pipeline/phantom.hpp"
+#include "pipeline/validators.hpp"
 
 int main(int argc, char** argv) {
     using namespace holon::pipeline;
@@ -20,7 +21,7 @@ int main(int argc, char** argv) {
     app.add_option("--train", options.train, "patients to train on")->capture_default_str();
     app.add_option("--validation", options.validation, "patients to choose on")->capture_default_str();
     app.add_option("--test", options.test, "patients to test on")->capture_default_str();
-    app.add_option("--seed", options.seed, "of everything")->capture_default_str();
+    app.add_option("--seed", options.seed, "of everything")->check(seed_range)->capture_default_str();
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

@@ -1,4 +1,4 @@
-// pipeline/options.cpp: the one file that compiles the command-line library.
+// pipeline/options.cpp: the options that programs share, and what becomes of errors.
 #include "pipeline/options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -11,6 +11,7 @@
 #include <holon/version.hpp>
 
 #include "pipeline/interrupt.hpp"
+#include "pipeline/validators.hpp"
 
 namespace holon::pipeline {
 
@@ -45,22 +46,6 @@ std::vector<double> parse_list(const std::string& option, const std::string& val
 }
 
 namespace {
-
-/// A check of an option's text that is refused with `needed`.
-template <class Holds> CLI::Validator must(const char* needed, const Holds& holds) {
-    return CLI::Validator(
-        [=](std::string& value) { return holds(value) ? std::string() : text(value, ": ", needed, " is needed"); }, "");
-}
-const CLI::Validator at_least_0 = must("a number of at least 0", [](const std::string& value) {
-    double number = -1;
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-    return error == std::errc() && end == value.data() + value.size() && number >= 0 && std::isfinite(number);
-});
-const CLI::Validator seed_range = must("a whole number from 0 to 18446744073709551615", [](const std::string& value) {
-    std::uint64_t number = 0;  // the command line's own reader takes -1 for the largest
-    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-    return error == std::errc() && end == value.data() + value.size();
-});
 
 void add_numerics(CLI::App& app, Options& o) {
     app.add_flag("--tf32", o.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");

@@ -134,6 +134,11 @@ for wrong in "--batch 0" "--batch -1" "--epochs 1.5" "--epochs 0" "--rates inf" 
     name=${wrong%% *}
     refused "option $wrong" "${name//-/[- ]?}" "${patches[@]}" --data "$data" --out "$work/x6" $wrong
 done
+for wrong in "--seed -1" "--seed 1.5" "--test many" "--size 31x96"; do
+    # shellcheck disable=SC2086
+    name=${wrong%% *}
+    refused "phantom $wrong" "${name//-/[- ]?}" "$programs/phantom" --out "$work/x7" $wrong
+done
 refused "batch larger than the set" "--batch 5000 is larger than the" "${patches[@]}" --data "$data" --out "$work/x6" --batch 5000
 refused "a batch of images larger than the set" "--batch 50 is larger than the 16 training images" "${whole[@]}" --data "$data" --out "$work/x6" --batch 50 --epochs 1
 for program in phantom train_patch train_whole evaluate heatmap auc plan; do
