@@ -171,6 +171,16 @@ TEMPLATE_TEST_CASE("labels, weights and steps that cannot be are refused", "[op]
     CHECK_REFUSED(op::cross_entropy(context, x, few, {}), ContainsText("3 labels for logits 4x1x1x3"));
     CHECK_REFUSED(op::cross_entropy(context, x, labels, weights), ContainsText("2 weights for 4 labels"));
     CHECK_REFUSED(op::cross_entropy(context, map, labels, {}), ContainsText("4x2x1x3"));
+    const auto nothing = zeros<A, D>({0, 1, 1, 3});
+    auto no_gradient = zeros<A, D>({0, 1, 1, 3});
+    CHECK_REFUSED(op::cross_entropy(context, nothing, {}, {}),
+                  ContainsText("0x1x1x3") && ContainsText("at least one image"));
+    CHECK_REFUSED(op::cross_entropy_backward(context, nothing, {}, {}, dy, no_gradient, Gradient::assign),
+                  ContainsText("0x1x1x3") && ContainsText("at least one image"));
+    const op::Targets<D> unset(3);  // of no labels
+    CHECK_REFUSED(op::cross_entropy(context, nothing, unset), ContainsText("at least one image"));
+    CHECK_REFUSED(op::cross_entropy_backward(context, nothing, unset, dy, no_gradient, Gradient::assign),
+                  ContainsText("at least one image"));
     CHECK_REFUSED(op::cross_entropy_backward(context, x, wrong, {}, dy, dx, Gradient::add),
                   ContainsText("label 3 at 2"));
     CHECK_REFUSED(op::cross_entropy_backward(context, x, labels, {}, dy, odd, Gradient::add),

@@ -66,9 +66,12 @@ inline void expects_averaged(const Shape& x, const Shape& dy) {
     expects(dy == Shape({x.n, 1, 1, x.c}), "global_average_backward: gradient ", dy, " for an image ", x);
 }
 
-inline void expects_labels(const Shape& logits, std::span<const int> labels, std::span<const float> weights) {
+inline void expects_logits(const Shape& logits) {
     expects(logits.h == 1 && logits.w == 1 && logits.n > 0, "cross_entropy: logits ", logits,
             " must be n x 1 x 1 x classes with at least one image");
+}
+inline void expects_labels(const Shape& logits, std::span<const int> labels, std::span<const float> weights) {
+    expects_logits(logits);
     expects(std::int64_t(labels.size()) == logits.n, "cross_entropy: ", labels.size(), " labels for logits ", logits);
     expects(weights.empty() || weights.size() == labels.size(), "cross_entropy: ", weights.size(), " weights for ",
             labels.size(), " labels");

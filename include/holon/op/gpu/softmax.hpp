@@ -46,8 +46,9 @@ template <> class Targets<Gpu> {
 
 namespace gpu_detail {
 inline void expects_targets(const Shape& logits, const Targets<Gpu>& targets) {
-    expects(logits == Shape({targets.size(), 1, 1, targets.classes()}) && logits.n > 0, "cross_entropy: logits ",
-            logits, " against ", targets.size(), " labels of ", targets.classes(), " classes");
+    expects_logits(logits);
+    expects(logits == Shape({targets.size(), 1, 1, targets.classes()}), "cross_entropy: logits ", logits, " against ",
+            targets.size(), " labels of ", targets.classes(), " classes");
 }
 inline Targets<Gpu> targets_of(Context<Gpu>& context, const Shape& logits, std::span<const int> labels,
                                std::span<const float> weights) {
