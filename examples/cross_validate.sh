@@ -3,12 +3,16 @@
 # them, so that every patient is tested once by a network that no choice about it saw. Stopped, the same command goes on.
 #   examples/cross_validate.sh --data DATA --out DIR [--folds 5] [--jobs 1] [--programs build/examples]
 #                              [--common 'OPTIONS'] [--patch 'OPTIONS of train_patch'] [--whole 'OPTIONS of train_whole']
+#                              [--report 'OPTIONS of evaluate'] [--splits FOLDER] [--only 'K ...']
+# --patch none leaves the patch stage out: what the whole-image networks begin with is then said in --whole. --splits takes
+# the folds from FOLDER/foldK.csv instead of dealing them out; --only runs some of the folds, and the AUC is theirs.
 # --jobs N runs N folds at a time, each on its share of the cores. The folds' logs are DIR/{patch,whole,report}K.log.
 set -euo pipefail
-data="" out="" folds=5 jobs=1 programs="$(dirname "$0")/../build/examples" common="" patch="" whole=""
+data="" out="" folds=5 jobs=1 programs="$(dirname "$0")/../build/examples" common="" patch="" whole="" report=--tta
+splits="" only=""
 while [ $# -gt 0 ]; do
     case "$1" in
-        --data | --out | --folds | --jobs | --programs | --common | --patch | --whole)
+        --data | --out | --folds | --jobs | --programs | --common | --patch | --whole | --report | --splits | --only)
             [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }
             declare "${1#--}=$2"
             shift 2
@@ -40,15 +44,21 @@ step() {
 # shellcheck disable=SC2086  # the option strings are lists of words
 fold() {
     local k=$1
-    step "patch$k" "$programs/train_patch" --fold "$k/$folds" $common $patch
-    step "whole$k" "$programs/train_whole" --weights "$out/patch$k/best.safetensors" $common $whole
-    step "report$k" "$programs/evaluate" "$out/whole$k/best.safetensors" --tta $common
+    local patients=(--fold "$k/$folds") begin=()
+    [ -z "$splits" ] || patients=(--splits "$splits/fold$k.csv")
+    if [ "$patch" != none ]; then
+        step "patch$k" "$programs/train_patch" "${patients[@]}" $common $patch
+        patients=() begin=(--weights "$out/patch$k/best.safetensors")  # its splits.csv goes with it
+    fi
+    step "whole$k" "$programs/train_whole" "${patients[@]}" "${begin[@]}" $common $whole
+    step "report$k" "$programs/evaluate" "$out/whole$k/best.safetensors" $common $report
     echo "fold $k: $(tail -n 1 "$out/report$k.log")"
 }
 
 failed=0
 running=0
-for k in $(seq "$folds"); do
+[ -n "$only" ] || only=$(seq -s ' ' "$folds")
+for k in $only; do
     if [ "$running" -ge "$jobs" ]; then
         wait -n || failed=1
         running=$((running - 1))
@@ -61,4 +71,6 @@ while [ "$running" -gt 0 ]; do
     running=$((running - 1))
 done
 [ "$failed" = 0 ] || exit 1
-"$programs/auc" $(seq -f "$out/report%g/scores.csv" "$folds")
+scores=()
+for k in $only; do scores+=("$out/report$k/scores.csv"); done
+"$programs/auc" "${scores[@]}"
