@@ -88,9 +88,10 @@ template <class Make> struct PlannedRun {
     std::size_t needs(Recompute policy, const Shape& batch) const {
         using T = typename std::invoke_result_t<const Make&>::element;
         const std::vector<op::Warp> warps(std::size_t(batch.n));
-        const auto input = [&] {  // as `network_input` makes it of grey images
+        Tensor<float, Plan> grey;
+        const auto input = [&] {  // as `network_input` makes it of the grey images that `BatchInput` holds from step to step
             auto& context = default_context<Plan>();
-            const Tensor<float, Plan> grey({batch.n, batch.h, batch.w, 1}, context);
+            if (!grey) grey = Tensor<float, Plan>({batch.n, batch.h, batch.w, 1}, context);
             const auto warped = op::affine_warp(context, grey, std::span<const op::Warp>(warps), {.channels = 3});
             return op::template convert<T>(context, warped);
         };
@@ -102,6 +103,7 @@ template <class Make> struct PlannedRun {
                 return net;
             };
             most = std::max(most, walk_step(staged, input, batch, {policy, batches}).reserved);
+            grey = {};
         }
         return most + most / 50;
     }
