@@ -24,7 +24,9 @@ class Piece {
     }
 
  private:
-    template <class T> static void print(std::ostream& out, const void* at) { out << *reinterpret_cast<const T*>(at); }
+    template <class T> static void print(std::ostream& out, const void* at) {
+        out << *reinterpret_cast<const T*>(const_cast<void*>(at));  // functions are never const: clang insists
+    }
     static void print_literal(std::ostream& out, const void* at) { out << static_cast<const char*>(at); }
 
     const void* value_;
