@@ -21,7 +21,8 @@ inline std::string dnnl_version_text() {
 
 /// Throws `DeviceError` unless oneDNN did what was asked.
 inline void expects_dnnl(dnnl_status_t status, const char* what) {
-    expects<DeviceError>(status == dnnl_success, "oneDNN ", dnnl_version_text(), ", ", what, ": status ", int(status));
+    if (status != dnnl_success)
+        throw DeviceError(text("oneDNN ", dnnl_version_text(), ", ", what, ": status ", int(status)));
 }
 
 /// What oneDNN made, and wants back.

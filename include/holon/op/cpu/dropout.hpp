@@ -13,7 +13,7 @@ void masked_copy(const T* from, T* to, std::int64_t count, const DropoutMask& ma
     expects_rate(mask);
     const std::uint64_t bar = std::uint64_t(mask.rate * 0x1p32);
     const A keep = A(1.0 / (1.0 - mask.rate));
-    split((count + 3) / 4, threads_for(count), [&](std::int64_t begin, std::int64_t end, int) {
+    split((count + 3) / 4, threads_for(count), [=](std::int64_t begin, std::int64_t end, int) {
         for (std::int64_t block = begin; block < end; ++block) {
             const auto words = philox(mask.seed, mask.first + std::uint64_t(block), mask.stream);
             for (std::int64_t i = 4 * block; i < std::min(count, 4 * block + 4); ++i)

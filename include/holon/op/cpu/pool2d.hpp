@@ -20,7 +20,7 @@ inline Covering covering(std::int64_t at, int pad, int window, int stride, std::
 /// Calls body(n, h, w) for every position of a shape, rows split over threads.
 template <class Body>
 void positions_of(const Shape& s, const Body& body) {
-    split(s.n * s.h, threads_for(s.size()), [&](std::int64_t begin, std::int64_t end, int) {
+    split(s.n * s.h, threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
         for (std::int64_t row = begin; row < end; ++row)
             for (std::int64_t w = 0; w < s.w; ++w) body(row / s.h, row % s.h, w);
     });
@@ -40,7 +40,7 @@ MaxPooled<T, Cpu> max_pool2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, con
     const T* from = x.data();
     T* to = out.y.data();
     std::uint8_t* where = out.place.data();
-    cpu::split(t.n * t.h, cpu::threads_for(t.size()), [&](std::int64_t begin, std::int64_t end, int) {
+    cpu::split(t.n * t.h, cpu::threads_for(t.size()), [=](std::int64_t begin, std::int64_t end, int) {
         std::vector<A> best(std::size_t(t.c));
         std::vector<std::int32_t> place(std::size_t(t.c));
         for (std::int64_t row = begin; row < end; ++row)
@@ -91,7 +91,7 @@ void max_pool2d_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const Tensor<s
     const T* from = dy.data();
     const std::uint8_t* where = place.data();
     T* to = dx.data();
-    cpu::split(s.n * s.h, cpu::threads_for(s.size()), [&](std::int64_t begin, std::int64_t end, int) {
+    cpu::split(s.n * s.h, cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
         std::vector<A> sum(std::size_t(s.c));
         for (std::int64_t row = begin; row < end; ++row)
             for (std::int64_t w = 0; w < s.w; ++w) {
@@ -133,7 +133,7 @@ Tensor<T, Cpu> average_pool2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, co
     Tensor<T, Cpu> y(t, context);
     const T* from = x.data();
     T* to = y.data();
-    cpu::split(t.n * t.h, cpu::threads_for(t.size() * o.window.h * o.window.w), [&](std::int64_t begin, std::int64_t end, int) {
+    cpu::split(t.n * t.h, cpu::threads_for(t.size() * o.window.h * o.window.w), [=](std::int64_t begin, std::int64_t end, int) {
         std::vector<A> sum(std::size_t(t.c));
         for (std::int64_t row = begin; row < end; ++row)
             for (std::int64_t w = 0; w < t.w; ++w) {
@@ -166,7 +166,7 @@ void average_pool2d_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, const Pool
     const Extent step = o.step();
     const T* from = dy.data();
     T* to = dx.data();
-    cpu::split(s.n * s.h, cpu::threads_for(s.size()), [&](std::int64_t begin, std::int64_t end, int) {
+    cpu::split(s.n * s.h, cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
         std::vector<A> sum(std::size_t(s.c));
         for (std::int64_t row = begin; row < end; ++row)
             for (std::int64_t w = 0; w < s.w; ++w) {
@@ -197,7 +197,7 @@ Tensor<T, Cpu> global_average(Context<Cpu>& context, const Tensor<T, Cpu>& x) {
     Tensor<T, Cpu> y({s.n, 1, 1, s.c}, context);
     const T* from = x.data();
     T* to = y.data();
-    cpu::split(s.n, cpu::threads_for(s.size()), [&](std::int64_t begin, std::int64_t end, int) {
+    cpu::split(s.n, cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
         for (std::int64_t n = begin; n < end; ++n) {
             std::vector<A> sum(std::size_t(s.c));
             A* total = sum.data();
@@ -220,7 +220,7 @@ void global_average_backward(Context<Cpu>&, const Tensor<T, Cpu>& dy, Tensor<T, 
     const T* from = dy.data();
     T* to = dx.data();
     const bool add = mode == Gradient::add;
-    cpu::positions_of(s, [&](std::int64_t n, std::int64_t h, std::int64_t w) {
+    cpu::positions_of(s, [=](std::int64_t n, std::int64_t h, std::int64_t w) {
         T* out = to + s.at(n, h, w, 0);
         for (std::int64_t k = 0; k < s.c; ++k) cpu::put(out[k], cpu::widen(from[n * s.c + k]) / A(s.h * s.w), add);
     });
