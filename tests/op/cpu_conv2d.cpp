@@ -73,6 +73,30 @@ TEMPLATE_TEST_CASE("no convolution of the models runs oneDNN's reference code", 
     }
 }
 
+TEMPLATE_TEST_CASE("a gradient too large for the cache joins another some images at a time, as at once", "[op]", float,
+                   bfloat16) {
+    using T = TestType;
+    auto& context = default_context<Cpu>();
+    const std::int64_t side = 64 * std::int64_t(sizeof(float) / sizeof(T));  // rows; an image is 4 MiB of either type
+    for (const std::int64_t images : {6, 5, 4}) {
+        const Conv2dOptions o{.in = 256, .out = 8, .kernel = 3, .padding = 1};
+        const Shape xs{images, side, 64, 256}, ys = op::conv2d_shape(xs, o);
+        CAPTURE(text(xs));
+        CHECK(op::cpu::images_aside<T>(xs) == (images == 6 ? 3 : images == 5 ? 1 : 4));
+        const auto dy = random_tensor<T>(ys, 1), there = random_tensor<T>(xs, 2);
+        const auto filter = random_tensor<Accumulate<T>>(op::filter_shape(o), 3);
+        Tensor<T, Cpu> alone(xs), joined = there.clone();
+        op::conv2d_backward_input(context, dy, filter, o, alone, Gradient::assign);
+        op::conv2d_backward_input(context, dy, filter, o, joined, Gradient::add);
+        double worst = 0;
+        for (std::int64_t i = 0; i < xs.size(); ++i) {
+            const double sum = double(float(alone.data()[i])) + double(float(there.data()[i]));
+            worst = std::max(worst, std::abs(double(float(joined.data()[i])) - sum) / std::max(1.0, std::abs(sum)));
+        }
+        CHECK(worst <= (std::same_as<T, float> ? 1e-6 : 1.0 / 128));
+    }
+}
+
 TEST_CASE("a filter's own layout is kept from the second use on and dropped when the filter is written", "[op]") {
     Context<Cpu> context;
     auto& engine = context.state<op::cpu::Engine>();

@@ -2,38 +2,18 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <memory>
 #include <set>
-#include <sstream>
 
 #include <holon/model/whole_image.hpp>
 
-#include "checkpoint/scratch.hpp"
 #include "pipeline/models.hpp"
-#include "pipeline/train.hpp"
 #include "support/catch.hpp"
+#include "train/small.hpp"
 
 using namespace holon;
-using namespace holon::pipeline;
+using namespace holon::test;
 
 namespace {
-
-/// Five noisy images of two classes: batches of two, the last of one.
-SampleSet samples() {
-    SampleSet set;
-    set.rows = set.columns = 64;
-    for (int i = 0; i < 5; ++i) {
-        set.labels.push_back(i % 2);
-        set.names.push_back(text("sample ", i));
-    }
-    set.image = [](std::size_t i) {
-        Image image(64, 64);
-        Random random(5, i);
-        for (auto& pixel : image.pixels) pixel = std::uint16_t(random.below(40000) + 20000 * (i % 2));
-        return image;
-    };
-    return set;
-}
 
 struct Case {
     std::string network, top, late;  ///< `late`: the first layer that learns in the second stage
@@ -43,10 +23,8 @@ struct Case {
 /// Three stages: the head, from `late` on, everything. Returns last.safetensors and what was said.
 template <class T> std::pair<std::string, std::string> train(const Case& c, const std::string& cache) {
     using Net = WholeImage<T, Cpu>;
-    std::ostringstream out;
-    std::streambuf* const before = std::cout.rdbuf(out.rdbuf());
-    const std::unique_ptr<std::streambuf, void (*)(std::streambuf*)> restore(before, [](auto* to) { std::cout.rdbuf(to); });
-    const SampleSet set = samples();
+    const Quiet quiet;
+    const SampleSet set = samples(5, 64, 2, 20000);  // batches of two, the last of one
     const scratch::Directory folder;
     Options options;
     options.out = folder.path();
@@ -68,7 +46,7 @@ template <class T> std::pair<std::string, std::string> train(const Case& c, cons
         verdict.columns = text(verdict.score);
         return verdict;
     });
-    return {scratch::bytes_of(folder / "last.safetensors"), out.str()};
+    return {scratch::bytes_of(folder / "last.safetensors"), quiet.printed()};
 }
 
 std::set<std::string> files_in(const std::string& folder) {

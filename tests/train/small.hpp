@@ -71,18 +71,20 @@ template <class T, class D> struct Small {
     }
 };
 
-/// Seven noisy images of three classes: four batches of two, the last of one.
-inline SampleSet samples() {
+/// Noisy images of some classes, each lighter than the one before by `step` of 65535. Seven: four batches of two, the last
+/// of one.
+inline SampleSet samples(int count = 7, int side = 16, int classes = 3, int step = 8000) {
     SampleSet set;
-    set.rows = set.columns = 16;
-    for (int i = 0; i < 7; ++i) {
-        set.labels.push_back(i % 3);
+    set.rows = set.columns = side;
+    for (int i = 0; i < count; ++i) {
+        set.labels.push_back(i % classes);
         set.names.push_back(text("sample ", i));
     }
-    set.image = [](std::size_t i) {
-        Image image(16, 16);
+    set.image = [=](std::size_t i) {
+        Image image(side, side);
         Random random(5, i);
-        for (auto& pixel : image.pixels) pixel = std::uint16_t(random.below(40000) + 8000 * (i % 3));
+        for (auto& pixel : image.pixels)
+            pixel = std::uint16_t(random.below(40000) + std::uint64_t(step) * (i % std::size_t(classes)));
         return image;
     };
     return set;
