@@ -1,5 +1,5 @@
-// op_cases.hpp: every op but the convolutions, at each shape that it has in a network's training step, with the bytes it
-// has to move.
+// op_cases.hpp: every op but the convolutions, at each shape that it has in a network's training step, with the bytes
+// that it has to move.
 #pragma once
 #include <holon/graph/softmax.hpp>
 #include <holon/model/patch_classifier.hpp>

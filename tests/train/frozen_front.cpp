@@ -36,7 +36,8 @@ template <class T> std::pair<std::string, std::string> train(const Case& c, cons
     task.train = &set;
     task.form = input_form(c.input);
     task.columns = "score";
-    task.stages = {{"head", {"fc"}, "", 1e-3, 1e-3, 2}, {"late", {}, c.late, 1e-3, 1e-3, 2}, {"all", {}, "", 1e-4, 0, 1}};
+    task.stages = {
+        {"head", {"fc"}, "", 1e-3, 1e-3, 2}, {"late", {}, c.late, 1e-3, 1e-3, 2}, {"all", {}, "", 1e-4, 0, 1}};
     auto net = to_whole_image(PatchClassifier<T, Cpu>(c.network, 1, 0, 1), parse_top(c.top), 2, 1);
     FrozenFront<Net> front(cache, task.form, net, task.stages, frozen_statistics(options));
     run_training<Net>(net, task, front, options, [&](Net& now) {
@@ -64,8 +65,8 @@ template <class T> void gives_the_same_bytes(const Case& c) {
     CHECK(filling == straight);
     CHECK_THAT(said, ContainsText("layers of the trunk run once an image"));
     const std::set<std::string> files = files_in(cache.path());
-    CHECK(files.size() >= 2 * 5);       // both depths, each image
-    CHECK(files.size() <= 2 * 5 * 4);   // and no more than its flips
+    CHECK(files.size() >= 2 * 5);      // both depths, each image
+    CHECK(files.size() <= 2 * 5 * 4);  // and no more than its flips
     CHECK(train<T>(c, cache.path()).first == straight);
     CHECK(files_in(cache.path()) == files);
     std::set<std::string> left;  // some there, some not; some at the first depth only
@@ -114,7 +115,9 @@ TEST_CASE("a kept front is used for nothing but its own layers, images and input
 
 TEST_CASE("a front that does not rest, or images that never come again, are refused with the way out", "[train]") {
     const scratch::Directory cache;
-    CHECK_THAT(scratch::refusal<DataError>([&] { train<float>({"resnet14", "none", "layer4", "legacy"}, cache.path()); }),
+    CHECK_THAT(scratch::refusal<DataError>([&] {
+                   train<float>({"resnet14", "none", "layer4", "legacy"}, cache.path());
+               }),
                ContainsText("--bn-mode frozen") && ContainsText("--from"));
     Options options;
     options.network = "vgg16";
@@ -125,7 +128,8 @@ TEST_CASE("a front that does not rest, or images that never come again, are refu
     check_training(options, whole_image_stages());
 }
 
-TEST_CASE("--augment mirror turns left and right about half the time and does nothing else; flips both axes", "[train]") {
+TEST_CASE("--augment mirror turns left and right about half the time and does nothing else; flips both axes",
+          "[train]") {
     int mirrored = 0, upside_down = 0;
     Random random(1);
     for (int i = 0; i < 400; ++i) {

@@ -71,8 +71,8 @@ template <class T, class D> struct Small {
     }
 };
 
-/// Noisy images of some classes, each lighter than the one before by `step` of 65535. Seven: four batches of two, the last
-/// of one.
+/// Noisy images of some classes, each lighter than the one before by `step` of 65535. Seven: four batches of two, the
+/// last of one.
 inline SampleSet samples(int count = 7, int side = 16, int classes = 3, int step = 8000) {
     SampleSet set;
     set.rows = set.columns = side;
