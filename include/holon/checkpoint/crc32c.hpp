@@ -10,7 +10,7 @@ namespace holon {
 namespace detail {
 
 /// Table k holds the remainder of each byte followed by k zero bytes, for the reflected Castagnoli polynomial.
-constexpr std::array<std::array<std::uint32_t, 256>, 8> crc32c_tables() {
+inline std::array<std::array<std::uint32_t, 256>, 8> crc32c_tables() {
     std::array<std::array<std::uint32_t, 256>, 8> tables{};
     for (std::uint32_t byte = 0; byte < 256; ++byte) {
         std::uint32_t remainder = byte;
@@ -29,7 +29,7 @@ constexpr std::array<std::array<std::uint32_t, 256>, 8> crc32c_tables() {
 /// Eight bytes a step (Kounavis and Berry, "A systematic approach to building high performance software-based CRC
 /// generators", ISCC 2005).
 inline std::uint32_t crc32c_by_table(const std::byte* data, std::size_t count, std::uint32_t state) {
-    static constexpr auto table = crc32c_tables();
+    static const auto table = crc32c_tables();
     for (; count >= 8; data += 8, count -= 8) {
         std::uint32_t low, high;
         std::memcpy(&low, data, 4);

@@ -29,8 +29,8 @@ void two_sums(std::int64_t rows, std::int64_t channels, std::vector<double>& fir
             for (std::size_t k = 0; k < c; ++k) sums[k] += double(a[k]), sums[c + k] += double(b[k]);
         }
     });
-    first.assign(c, 0.0);
-    second.assign(c, 0.0);
+    first = std::vector<double>(c);
+    second = std::vector<double>(c);
     for (int t = 0; t < threads; ++t)
         for (std::size_t k = 0; k < c; ++k) {
             first[k] += all[std::size_t(t) * 2 * c + k];
@@ -202,19 +202,67 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T,
         if constexpr (mask == Mask::from_x) return (cpu::widen(in[i]) - mean[k]) * by[k] + bias[k] > 0 ? g : A(0);
         return g;
     };
-    // x' = slope * g + tilt * (x - mean) + level, and residual' = g where `aside` is not null
+    // Only the passes over x are compiled for each mask.
+    const auto by_mask = [&](const auto& pass) {
+        if (!relu)
+            pass.template operator()<Mask::none>();
+        else if (y)
+            pass.template operator()<Mask::from_y>();
+        else
+            pass.template operator()<Mask::from_x>();
+    };
+
+    T* const aside = wanted.residual ? wanted.residual->data() : nullptr;
+    const bool sums = wanted.weight || wanted.bias || (wanted.x && batch_statistics);
+    // The pass that sums leaves the residual's gradient, so that the pass that writes reads it alone, not dy and y.
+    const bool at_once = sums && aside && (y || !relu) && wanted.to_residual == Gradient::assign;
+    std::vector<double> sum(c), product(c);
+    const auto take_sums = [&]<Mask mask, bool Keep>() {
+        cpu::two_sums<A>(s.rows(), s.c, sum, product, [&](std::int64_t r, A* a, A* b) {
+#pragma omp simd
+            for (std::int64_t k = 0; k < s.c; ++k) {
+                const std::int64_t i = r * s.c + k;
+                const A g = masked.template operator()<mask>(upstream, i, k);
+                if constexpr (Keep) aside[i] = cpu::narrow<T>(g);
+                a[k] += g;
+                b[k] += g * (cpu::widen(in[i]) - mean[k]);
+            }
+        });
+    };
+    if (sums)
+        by_mask([&]<Mask mask>() {
+            if constexpr (mask != Mask::from_x)
+                if (at_once) return take_sums.template operator()<mask, true>();
+            take_sums.template operator()<mask, false>();
+        });
+    for (std::size_t k = 0; k < c; ++k) product[k] *= double(deviation[k]);
+    if (wanted.weight) {
+        A* to = wanted.weight->data();
+        for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(product[k]), wanted.to_weight == Gradient::add);
+    }
+    if (wanted.bias) {
+        A* to = wanted.bias->data();
+        for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(sum[k]), wanted.to_bias == Gradient::add);
+    }
+
+    // x' = slope * g + tilt * (x - mean) + level, and residual' = g where `residual` is not null
     std::vector<A> tilt(c), level(c);
-    const auto write = [&]<Mask mask>(const T* slopes, T* aside) {
+    if (batch_statistics)
+        for (std::size_t k = 0; k < c; ++k) {
+            tilt[k] = A(-double(slope[k]) * double(deviation[k]) * product[k] / double(s.rows()));
+            level[k] = A(-double(slope[k]) * sum[k] / double(s.rows()));
+        }
+    const auto write = [&]<Mask mask>(const T* slopes, T* residual) {
         T* to = wanted.x ? wanted.x->data() : nullptr;
         const bool add = wanted.to_x == Gradient::add, add_aside = wanted.to_residual == Gradient::add;
         const A *lean = tilt.data(), *lift = level.data();
         cpu::split(s.rows(), cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
             for (std::int64_t r = begin; r < end; ++r) {
                 const std::int64_t row = r * s.c;
-                if (aside) {
+                if (residual) {
 #pragma omp simd
                     for (std::int64_t k = 0; k < s.c; ++k)
-                        cpu::put(aside[row + k], masked.template operator()<mask>(slopes, row + k, k), add_aside);
+                        cpu::put(residual[row + k], masked.template operator()<mask>(slopes, row + k, k), add_aside);
                 }
                 if (!to) continue;
                 const auto slope_of_x = [=](std::int64_t k) {
@@ -232,53 +280,10 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T,
         });
     };
 
-    const auto run = [&]<Mask mask>() {
-        T* const aside = wanted.residual ? wanted.residual->data() : nullptr;
-        const bool sums = wanted.weight || wanted.bias || (wanted.x && batch_statistics);
-        // The pass that sums leaves the residual's gradient, so that the pass that writes reads it alone, not dy and y.
-        const bool at_once = sums && aside && wanted.to_residual == Gradient::assign;
-        std::vector<double> sum(c), product(c);
-        const auto take_sums = [&]<bool Keep>() {
-            cpu::two_sums<A>(s.rows(), s.c, sum, product, [&](std::int64_t r, A* a, A* b) {
-#pragma omp simd
-                for (std::int64_t k = 0; k < s.c; ++k) {
-                    const std::int64_t i = r * s.c + k;
-                    const A g = masked.template operator()<mask>(upstream, i, k);
-                    if constexpr (Keep) aside[i] = cpu::narrow<T>(g);
-                    a[k] += g;
-                    b[k] += g * (cpu::widen(in[i]) - mean[k]);
-                }
-            });
-        };
-        if (at_once)
-            take_sums.template operator()<true>();
-        else if (sums)
-            take_sums.template operator()<false>();
-        for (std::size_t k = 0; k < c; ++k) product[k] *= double(deviation[k]);
-        if (wanted.weight) {
-            A* to = wanted.weight->data();
-            for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(product[k]), wanted.to_weight == Gradient::add);
-        }
-        if (wanted.bias) {
-            A* to = wanted.bias->data();
-            for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(sum[k]), wanted.to_bias == Gradient::add);
-        }
-        if (batch_statistics)
-            for (std::size_t k = 0; k < c; ++k) {
-                tilt[k] = A(-double(slope[k]) * double(deviation[k]) * product[k] / double(s.rows()));
-                level[k] = A(-double(slope[k]) * sum[k] / double(s.rows()));
-            }
-        if (at_once && wanted.x)
-            write.template operator()<Mask::none>(aside, nullptr);
-        else if (!at_once && (wanted.x || aside))
-            write.template operator()<mask>(upstream, aside);
-    };
-    if (!relu)
-        run.template operator()<Mask::none>();
-    else if (y)
-        run.template operator()<Mask::from_y>();
-    else
-        run.template operator()<Mask::from_x>();
+    if (at_once && wanted.x)
+        write.template operator()<Mask::none>(aside, nullptr);
+    else if (!at_once && (wanted.x || aside))
+        by_mask([&]<Mask mask>() { write.template operator()<mask>(upstream, aside); });
 }
 
 }  // namespace holon::op
