@@ -165,7 +165,7 @@ template <class T, class D> int bench_all(const Choices& choices) {
 #endif
     const Roof roof = measure_roof<T, D>();
     benchmark::AddCustomContext("element", std::string(element_name<T>()));
-    benchmark::AddCustomContext("oneDNN", op::cpu::dnnl_version_text());
+    if constexpr (std::same_as<D, Cpu>) benchmark::AddCustomContext("oneDNN", op::cpu::dnnl_version_text());
     benchmark::AddCustomContext("matrix product, FLOP/s", text(roof.rate));
     benchmark::AddCustomContext("copy, bytes/s", text(roof.bandwidth));
     for (const bench::Query& q : queries(choices)) {

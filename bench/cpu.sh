@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 out=bench-results build=build size=224x224 precisions="fp32 bf16"
 while [ $# -gt 0 ]; do
+    [ $# -ge 2 ] || { echo "$1 needs a value" >&2; exit 2; }
     case "$1" in
         --out) out=$2 ;;
         --build) build=$2 ;;
@@ -19,6 +20,7 @@ done
 [ -f "$build/CMakeCache.txt" ] || cmake -S . -B "$build" -G Ninja -DHOLON_BENCH=ON
 cmake --build "$build" --target bench_conv bench_ops
 mkdir -p "$out"
+commit=$(git rev-parse --short HEAD 2> /dev/null || echo unknown)
 processor=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 for network in resnet50 vgg16; do
     for precision in $precisions; do
@@ -26,7 +28,7 @@ for network in resnet50 vgg16; do
             file=$out/$what-$network-$precision.json
             "$build/bench/bench_$what" --device cpu --precision "$precision" --network $network --size "$size" \
                 --benchmark_min_time=0.05 --benchmark_format=json \
-                --benchmark_context=commit="$(git rev-parse --short HEAD)" \
+                --benchmark_context=commit="$commit" \
                 --benchmark_context=processor="$processor" \
                 --benchmark_context=threads="${OMP_NUM_THREADS:-$(nproc)}" |
                 python3 bench/condense.py "$file"

@@ -49,7 +49,7 @@ int run(Options options) {
     prepare_output(options.out);
     // The size that the first checkpoint was trained at, unless the command line says another.
     if (options.size.empty()) options.size = metadata_value(SafetensorsFile(options.checkpoints.front()), "holon.image_size");
-    const Dataset data = open_cases(options, {folder_of(options.checkpoints.front())});
+    const Dataset data = open_cases(options, folder_of(options.checkpoints.front()));
     const ImageSize size = options.image_size();
     const Split split = split_called(options.split);
     const std::vector<const Record*> records = records_of(data, split);

@@ -1,16 +1,18 @@
 """The baseline that a trained network has to beat: logistic regression on the features of a frozen ImageNet VGG16.
 
-    python examples/frozen_probe.py RUN --weights vgg16-imagenet-trunk.safetensors [--size 512x512] [--c 1e-3]
+    python examples/frozen_probe.py RUN --weights vgg16-imagenet-trunk.safetensors [--input-form torchvision|keras] [--size 512x512] [--c 1e-3]
 
 RUN is a folder that examples/cross_validate.sh filled. The images, patients, labels and folds are those of its
 report*/scores.csv; each fold is scored by a regression fitted on all the others, and RUN/probe/foldK.csv holds the scores
 as `evaluate` writes them, for `auc RUN/report*/scores.csv --against RUN/probe/fold*.csv`. Features are mean and maximum
-of the last map over its places (1024 numbers an image), kept in RUN/probe/features-<size>.npz.
+of the last map over its places (1024 numbers an image), kept in RUN/probe/features-<size>.npz. --input-form is needed where
+the file does not say it (holon.input), as for the trainers.
 Needs numpy, pillow, scikit-learn, safetensors, torch and torchvision.
 """
 
 import argparse
 import csv
+import hashlib
 import sys
 from pathlib import Path
 
@@ -18,13 +20,17 @@ import numpy
 import torch
 import torchvision
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors import safe_open
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-BGR_MEAN = (103.939, 116.779, 123.68)  # of the images that the weights learned from
+# What channel k of the input is, of a grey value in 0..255: (grey - mean_k) / deviation_k. As holon/model/input_form.hpp.
+FORMS = {
+    "torchvision": ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "keras": ((103.939, 116.779, 123.68), (1, 1, 1)),
+}
 
 
 def read_folds(run):
@@ -38,16 +44,29 @@ def read_folds(run):
     return dict(sorted(folds.items()))
 
 
-def features_of(images, weights, rows, columns):
+def read_trunk(path, form):
+    """VGG16's features and the input form that they expect; of a whole network's file, the features alone."""
+    with safe_open(path, "pt") as file:
+        stated = (file.metadata() or {}).get("holon.input")
+        names = [name for name in file.keys() if name.startswith("features.")]
+        values = {name.removeprefix("features."): file.get_tensor(name) for name in names}
+    if stated and form and stated != form:
+        sys.exit(f"{path} was made for the input form {stated}, --input-form says {form}; leave the option out")
+    if (stated or form) not in FORMS:
+        sys.exit(f"{path} says {stated or 'no input form'}; give --input-form {' or '.join(FORMS)}")
     trunk = torchvision.models.vgg16().features
-    trunk.load_state_dict({name.removeprefix("features."): value for name, value in load_file(weights).items()})
-    trunk.eval().to(memory_format=torch.channels_last)
-    mean = torch.tensor(BGR_MEAN).view(1, 3, 1, 1)
+    trunk.load_state_dict(values)
+    return trunk.eval().to(memory_format=torch.channels_last), stated or form
+
+
+def features_of(images, trunk, form, rows, columns):
+    mean, deviation = (torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1) for values in FORMS[form])
     found = []
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         for i, path in enumerate(images):
             grey = Image.open(path).convert("L").resize((columns, rows), Image.Resampling.BOX)
-            x = torch.from_numpy(numpy.asarray(grey, dtype=numpy.float32))[None, None].expand(1, 3, -1, -1) - mean
+            x = torch.from_numpy(numpy.asarray(grey, dtype=numpy.float32))[None, None].expand(1, 3, -1, -1)
+            x = (x - mean) / deviation
             y = trunk(x.contiguous(memory_format=torch.channels_last)).float()[0]
             found.append(torch.cat([y.mean((1, 2)), y.amax((1, 2))]).numpy())
             if i % 100 == 99:
@@ -59,6 +78,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--weights", required=True)
+    parser.add_argument("--input-form", choices=FORMS)
     parser.add_argument("--size", default="512x512", help="rows x columns")
     parser.add_argument("--c", type=float, default=1e-3, help="inverse strength of the regression's L2 penalty")
     options = parser.parse_args()
@@ -68,8 +88,10 @@ def main():
     out = options.run / "probe"
     out.mkdir(exist_ok=True)
     kept = out / f"features-{rows}x{columns}.npz"
-    if not (kept.exists() and list(numpy.load(kept)["images"]) == images):
-        numpy.savez(kept, images=images, features=features_of(images, options.weights, rows, columns))
+    trunk, form = read_trunk(options.weights, options.input_form)
+    of = [form, hashlib.sha256(Path(options.weights).read_bytes()).hexdigest(), *images]  # what the kept features are of
+    if not (kept.exists() and list(numpy.load(kept)["of"]) == of):
+        numpy.savez(kept, of=of, features=features_of(images, trunk, form, rows, columns))
     place = {image: i for i, image in enumerate(images)}
     features = numpy.load(kept)["features"]
 

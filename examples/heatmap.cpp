@@ -90,7 +90,7 @@ int run(Options options) {
 
     std::vector<std::string> images = options.images;
     if (!options.data.empty()) {
-        const Dataset data = open_cases(options, {folder_of(file.path())});
+        const Dataset data = open_cases(options, folder_of(file.path()));
         for (const Record& r : data.records)
             if (options.split == "all" || split_names[std::size_t(r.split)] == options.split) images.push_back(r.image);
     }

@@ -32,7 +32,7 @@ int train(const Options& options) {
     prepare_output(options.out);
     check_training(options, options.weights.empty() ? patch_stages_from_scratch() : patch_stages(""));
     const ImageSize size = options.image_size();
-    const Dataset data = open_cases(options, {options.resume ? options.out : ""});
+    const Dataset data = open_cases(options);
     const ImageStore train_store(records_of(data, Split::train), size, options.workers);
     const ImageStore validation_store(records_of(data, Split::validation), size, options.workers);
     const ImageStore test_store(records_of(data, Split::test), size, options.workers);

@@ -20,8 +20,7 @@ int train(const Options& options) {
     const std::vector<Stage> stages = whole_image_stages(!top.empty());
     check_training(options, stages);
     const ImageSize size = options.image_size();
-    const Dataset data = open_cases(
-        options, {options.resume ? options.out : "", options.weights.empty() ? "" : folder_of(options.weights)});
+    const Dataset data = open_cases(options, options.weights.empty() ? "" : folder_of(options.weights));
     const ImageStore train_store(records_of(data, Split::train), size, options.workers);
     const ImageStore validation_store(records_of(data, Split::validation), size, options.workers);
     const SampleSet train_set = whole_images(train_store), validation_set = whole_images(validation_store);

@@ -18,10 +18,11 @@
 
 namespace holon::pipeline {
 
-/// Opens --data and gives every patient a split: the data's own if it states one; else --splits; else `splits.csv` in the
-/// first of `folders` that has it (so that a whole-image network tests on patients that its patch classifier never saw);
-/// else a new stratified draw. The result is written to --out, and what was done is printed.
-inline Dataset open_cases(const Options& options, const std::vector<std::string>& folders) {
+/// Opens --data and gives every patient a split: the data's own if it states one; else --splits; else, when a run goes
+/// on, its own `splits.csv`; else --fold, which must not contradict the `splits.csv` in `beside`, the folder of the weights that
+/// training begins with; else that file (so that a whole-image network tests on patients that its patch classifier never
+/// saw); else a new stratified draw. The result is written to --out, and what was done is printed.
+inline Dataset open_cases(const Options& options, const std::string& beside = "") {
     Dataset data = open_dataset(options.data);
     for (const std::string& notice : data.notices) std::cout << "note: " << notice << '\n';
     expects<DataError>(!data.records.empty(), "--data ", options.data, ": no images");
@@ -29,15 +30,22 @@ inline Dataset open_cases(const Options& options, const std::vector<std::string>
                                     [](const Record& r) { return r.split != Split::none; });
     std::string from = "a new draw";
     std::string file = options.splits;
-    for (const std::string& folder : folders)
-        if (file.empty() && !folder.empty() && std::filesystem::exists(folder + "/splits.csv")) file = folder + "/splits.csv";
+    const std::string written = options.out + "/splits.csv", with_weights = beside + "/splits.csv";
+    if (file.empty() && options.resume && std::filesystem::exists(written)) file = written;
+    const bool began_elsewhere = file.empty() && !beside.empty() && std::filesystem::exists(with_weights);
+    if (began_elsewhere && options.fold.empty()) file = with_weights;
     if (stated) {
         expects<DataError>(options.splits.empty() && options.fold.empty(), "--data ", options.data,
                            " states its own splits; leave --splits and --fold out");
         split_patients(data, {.seed = options.seed});  // only checks that every record has one
         from = "the data's own";
     } else if (!file.empty()) {
-        apply_splits(file, data);
+        try {
+            apply_splits(file, data);
+        } catch (const DataError& error) {
+            if (file != with_weights) throw;
+            throw DataError(text(error.what(), ". It goes with the weights; --fold or --splits deals this data"));
+        }
         from = file;
     } else if (!options.fold.empty()) {
         int fold = 0, folds = 0;
@@ -47,11 +55,11 @@ inline Dataset open_cases(const Options& options, const std::vector<std::string>
                                fold <= folds,
                            "--fold ", options.fold, ": K/N is needed, with K from 1 to N and N at least 2");
         fold_patients(data, folds, fold - 1, 0.15, options.seed);
+        if (began_elsewhere) expects_splits_agree(with_weights, data);
         from = text("fold ", fold, " of ", folds);
     } else {
         split_patients(data, {.seed = options.seed});
     }
-    const std::string written = options.out + "/splits.csv";
     if (file != written) write_splits(written, data);
     std::cout << "splits (" << from << "):";
     for (const Split split : {Split::train, Split::validation, Split::test}) {

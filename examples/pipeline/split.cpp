@@ -181,4 +181,14 @@ void apply_splits(const std::string& path, Dataset& data) {
     assign(deal, data);
 }
 
+void expects_splits_agree(const std::string& path, const Dataset& data) {
+    const Splits deal = read_splits(path);
+    for (const Record& record : data.records) {
+        const auto found = deal.find(record.patient);
+        expects<DataError>(found == deal.end() || found->second == record.split, path, ", which goes with the weights, has patient ",
+                           record.patient, " in ", found == deal.end() ? "" : name_of(found->second), ", --fold in ",
+                           name_of(record.split), "; leave --fold out, or take weights of this fold");
+    }
+}
+
 }  // namespace holon::pipeline

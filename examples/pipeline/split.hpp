@@ -44,4 +44,8 @@ void write_splits(const std::string& path, const Dataset& data);
 /// two knows, for one listed twice, and for data that states another split.
 void apply_splits(const std::string& path, Dataset& data);
 
+/// Throws `DataError` if a patient is in another split here than in the file, which went with the weights that training
+/// begins with. Patients that only one of the two knows are no matter: the weights may come from other data.
+void expects_splits_agree(const std::string& path, const Dataset& data);
+
 }  // namespace holon::pipeline

@@ -214,3 +214,19 @@ TEST_CASE("splits are written once, and read back", "[pipeline]") {
               apply_splits(folder / "absent.csv", d);
           }).find("No such file") != std::string::npos);
 }
+
+TEST_CASE("splits that go with the weights may not be contradicted", "[pipeline]") {
+    const scratch::Directory folder;
+    const std::string path = folder / "splits.csv";
+    Dataset data = patients(40, 3), bare = data;
+    fold_patients(data, 5, 1, 0.15, 1);
+    write_splits(path, data);
+    CHECK(refusal([&] { expects_splits_agree(path, data); }).empty());
+    Dataset other = bare;
+    fold_patients(other, 5, 2, 0.15, 1);
+    const std::string sentence = refusal([&] { expects_splits_agree(path, other); });
+    CHECK(sentence.find(path + ", which goes with the weights, has patient p") != sentence.npos);
+    CHECK(sentence.find("leave --fold out") != sentence.npos);
+    scratch::put(path, "patient,split\nsomeone else,test\n");  // other data
+    CHECK(refusal([&] { expects_splits_agree(path, other); }).empty());
+}

@@ -165,6 +165,14 @@ accepted "an average of one network twice" "^AUC .* n=[0-9]+ positive=[0-9]+$" "
 refused "an average over networks of other splits" "was in train for this network and is in test now|was in validation for this network and is in test now" \
     "$programs/evaluate" --data "manifest:$work/ph/free.csv" "$work/s1/best.safetensors" "$work/s2/best.safetensors" --out "$work/mean2"
 
+# --- folds of patients, and weights that were trained on others.
+from_s1=("${whole[@]}" --weights "$work/s1/best.safetensors" --seed 1)
+refused "a fold that contradicts the weights' splits" "splits.csv, which goes with the weights, has patient .* leave --fold out" \
+    "${from_s1[@]}" --data "manifest:$work/ph/free.csv" --fold 1/2 --out "$work/f1"
+awk -F, -v OFS=, 'NR > 1 { $2 = "other" $2 } { print }' "$work/ph/free.csv" > "$work/ph/others.csv"
+accepted "folds of patients that the weights never saw" "splits .fold 1 of 2." "${from_s1[@]}" --data "manifest:$work/ph/others.csv" --fold 1/2 --out "$work/f2"
+refused "other data without folds" "is for other data.* --fold or --splits" "${from_s1[@]}" --data "manifest:$work/ph/others.csv" --out "$work/f3"
+
 # --- output that cannot be written, not by permissions alone: root may write anywhere else.
 long=$work/$(printf 'n%.0s' $(seq 300))
 for out in "$work/one.png" "$work/one.png/below" /proc/holon "$long"; do
