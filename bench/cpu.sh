@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every convolution and every other op of ResNet50's and VGG16's training steps on this machine's processor, into JSON with date,
-# commit, processor and versions: conv-<network>-<precision>.json, ops-<network>-<precision>.json. About ten minutes on two cores;
+# commit, processor and versions: conv-<network>-<precision>.json, ops-<network>-<precision>.json. Three minutes on two cores;
 # leave the machine alone meanwhile.
 #   bench/cpu.sh [--out DIR] [--build DIR] [--size 224x224] [--precision "fp32 bf16"]
 set -euo pipefail
