@@ -18,10 +18,19 @@
 
 namespace holon::pipeline {
 
+/// The records of a split; `Split::none` means all.
+inline std::vector<const Record*> records_of(const Dataset& data, Split split) {
+    std::vector<const Record*> out;
+    for (const Record& r : data.records)
+        if (split == Split::none || r.split == split) out.push_back(&r);
+    return out;
+}
+
 /// Opens --data and gives every patient a split: the data's own if it states one; else --splits; else, when a run goes
 /// on, its own `splits.csv`; else --fold, which must not contradict the `splits.csv` in `beside`, the folder of the weights that
 /// training begins with; else that file (so that a whole-image network tests on patients that its patch classifier never
-/// saw); else a new stratified draw. The result is written to --out, and what was done is printed.
+/// saw); else a new stratified draw. The result is written to --out, and what was done is printed. Of the training patients
+/// --train-share stay; the file lists them all.
 inline Dataset open_cases(const Options& options, const std::string& beside = "") {
     Dataset data = open_dataset(options.data);
     for (const std::string& notice : data.notices) std::cout << "note: " << notice << '\n';
@@ -69,15 +78,13 @@ inline Dataset open_cases(const Options& options, const std::string& beside = ""
         std::cout << "  " << split_names[std::size_t(split)] << ' ' << images << " images, " << positive << " malignant";
     }
     std::cout << '\n';
+    if (options.train_share < 1) {
+        const std::size_t images = records_of(data, Split::train).size();
+        keep_training_share(data, options.train_share, options.seed);
+        std::cout << "note: of " << images << " training images " << records_of(data, Split::train).size()
+                  << " are left (--train-share " << options.train_share << ")\n";
+    }
     return data;
-}
-
-/// The records of a split; `Split::none` means all.
-inline std::vector<const Record*> records_of(const Dataset& data, Split split) {
-    std::vector<const Record*> out;
-    for (const Record& r : data.records)
-        if (split == Split::none || r.split == split) out.push_back(&r);
-    return out;
 }
 
 /// Images of records at one size. Kept in memory up to `budget` bytes, read anew each time beyond. Safe for several threads.

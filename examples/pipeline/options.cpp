@@ -106,6 +106,10 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
     const bool training = offer == Offer::patch_training || offer == Offer::whole_training;
     app.add_option("--out", o.out, "folder to write to")->required();
     if (training) {
+        app.add_option("--train-share", o.train_share,
+                       "learn from this share of the training patients, for learning curves; which they are depends on --seed")
+            ->check(share_above_0)
+            ->capture_default_str();
         app.add_option("--weights", o.weights,
                        offer == Offer::patch_training ? "safetensors file with the trunk's first weights (fc is left fresh)"
                                                       : "the patch classifier's checkpoint, or a trunk's weights");

@@ -24,6 +24,7 @@ struct Options {
     int workers = 1;
     std::string splits;  ///< a file of patients and splits to use instead of drawing one
     std::string fold;    ///< "K/N": test on fold K of N, K from 1
+    double train_share = 1;  ///< of the training patients, to learn from
     std::string out;
     std::string input_form;
     std::string weights;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <span>
 
 #include <holon/checkpoint/atomic_file.hpp>
@@ -60,9 +61,11 @@ void take(Strata& from, std::size_t count, Split split, Splits& deal) {
 }
 
 /// ceil(share * n) for shares with a few decimals, which doubles hold only nearly: 0.1 of 30 is 3.
+std::size_t ceil_of(double share, std::size_t n) { return std::size_t(std::ceil(share * double(n) - 1e-9)); }
+
 std::size_t part(double share, std::size_t n, const char* what) {
     expects<DataError>(share >= 0 && share < 1, "splits: the ", what, " share is ", share, "; 0 to 1 is needed");
-    return std::size_t(std::ceil(share * double(n) - 1e-9));
+    return ceil_of(share, n);
 }
 
 void deal_rest(const Dataset& data, Strata& rest, std::size_t validation, Splits& deal) {
@@ -146,6 +149,21 @@ void fold_patients(Dataset& data, int folds, int fold, double validation, std::u
     shuffle(rest, seed, 1 + std::uint64_t(fold));
     deal_rest(data, rest, part(validation, count_of(rest), "validation"), deal);
     assign(deal, data);
+}
+
+void keep_training_share(Dataset& data, double share, std::uint64_t seed) {
+    expects<DataError>(share > 0 && share <= 1, "splits: the share of the training patients is ", share,
+                       "; more than 0 and at most 1 is needed");
+    Dataset training;
+    training.source = data.source;
+    for (const Record& record : data.records)
+        if (record.split == Split::train) training.records.push_back(record);
+    Strata strata = strata_of(training);
+    shuffle(strata, seed, std::uint64_t(1) << 16);  // beyond any fold's
+    std::set<std::string> dropped;
+    for (const auto& names : strata)
+        dropped.insert(names.begin() + std::ptrdiff_t(ceil_of(share, names.size())), names.end());
+    std::erase_if(data.records, [&](const Record& record) { return dropped.contains(record.patient); });
 }
 
 void write_splits(const std::string& path, const Dataset& data) {

@@ -125,3 +125,51 @@ TEST_CASE("primitives of ever new image sizes do not pile up", "[op]") {
         op::conv2d(context, zeros<float>({1, h, 1, 1}, context), w, no_bias, o);
     CHECK(context.state<op::cpu::Engine>().size() == op::cpu::Engine::capacity);
 }
+
+TEST_CASE("a filter of one tap gets its gradient by a matrix product where that is faster, to the same numbers", "[op]") {
+    auto& context = default_context<Cpu>();
+    for (const Extent stride : {Extent{1, 1}, Extent{2, 2}, Extent{3, 1}})
+        for (const auto& [in, out] : {std::pair{256, 272}, std::pair{300, 256}, std::pair{255, 256}}) {
+            const Conv2dOptions o{.in = in, .out = out, .kernel = 1, .stride = stride};
+            const Shape xs{3, 8, 9, in}, ys = op::conv2d_shape(xs, o);
+            CAPTURE(text(xs), text(ys));
+            CHECK(op::cpu::filter_by_product<bfloat16>(xs, o) == (in >= 256));
+            const auto x = random_tensor<bfloat16>(xs, 1), dy = random_tensor<bfloat16>(ys, 2);
+            const auto there = random_tensor<float>(op::filter_shape(o), 3);
+            Tensor<double, Cpu> exact(op::filter_shape(o));
+            op::conv2d_backward_filter(context, cast<double>(x), cast<double>(dy), o, exact, Gradient::assign);
+            Tensor<float, Cpu> alone(op::filter_shape(o)), joined = there.clone();
+            op::conv2d_backward_filter(context, x, dy, o, alone, Gradient::assign);
+            op::conv2d_backward_filter(context, x, dy, o, joined, Gradient::add);
+            CHECK(distance(alone, exact) <= 1e-6);
+            for (std::int64_t i = 0; i < exact.size(); ++i) exact.data()[i] += double(there.data()[i]);
+            CHECK(distance(joined, exact) <= 1e-6);
+        }
+    const Conv2dOptions wide{.in = 256, .out = 256, .kernel = 1};
+    CHECK(op::cpu::filter_by_product<bfloat16>({2, 64, 64, 256}, wide));
+    CHECK_FALSE(op::cpu::filter_by_product<bfloat16>({2, 64, 65, 256}, wide));  // more positions
+    CHECK_FALSE(op::cpu::filter_by_product<float>({1, 7, 7, 256}, wide));
+    CHECK_FALSE(op::cpu::filter_by_product<bfloat16>({1, 7, 7, 256}, {.in = 256, .out = 256, .kernel = 1, .padding = 1}));
+    CHECK_FALSE(op::cpu::filter_by_product<bfloat16>({1, 7, 7, 256}, {.in = 256, .out = 256, .kernel = {1, 2}}));
+}
+
+TEMPLATE_TEST_CASE("a filter of one tap adds to the image's gradient that is there in one pass", "[op]", float, bfloat16) {
+    using T = TestType;
+    Context<Cpu> context;
+    for (const auto& [in, out] : {std::pair{64, 256}, std::pair{256, 64}, std::pair{17, 35}, std::pair{1, 1}}) {
+        const Conv2dOptions o{.in = in, .out = out, .kernel = 1};
+        const Shape xs{3, 8, 9, in}, ys = op::conv2d_shape(xs, o);
+        CAPTURE(text(xs), text(ys));
+        const auto dy = random_tensor<T>(ys, 1), there = random_tensor<T>(xs, 2);
+        const auto filter = random_tensor<float>(op::filter_shape(o), 3);
+        Tensor<double, Cpu> exact(xs);
+        op::conv2d_backward_input(context, cast<double>(dy), cast<double>(filter), o, exact, Gradient::assign);
+        for (std::int64_t i = 0; i < exact.size(); ++i) exact.data()[i] += double(float(there.data()[i]));
+        Tensor<T, Cpu> joined = there.clone();
+        op::conv2d_backward_input(context, dy, filter, o, joined, Gradient::add);
+        CHECK(distance(cast<double>(joined), exact) <= tolerance<T>());
+    }
+    CHECK(op::cpu::adds_turned<T>({.in = 4, .out = 4, .kernel = 1}) == std::same_as<T, bfloat16>);
+    CHECK_FALSE(op::cpu::adds_turned<T>({.in = 4, .out = 4, .kernel = 1, .stride = {1, 2}}));
+    CHECK_FALSE(op::cpu::adds_turned<T>({.in = 4, .out = 4, .kernel = 1, .padding = {0, 0, 0, 1}}));
+}

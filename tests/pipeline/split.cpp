@@ -230,3 +230,37 @@ TEST_CASE("splits that go with the weights may not be contradicted", "[pipeline]
     scratch::put(path, "patient,split\nsomeone else,test\n");  // other data
     CHECK(refusal([&] { expects_splits_agree(path, other); }).empty());
 }
+
+TEST_CASE("a share of the training patients: of each kind its part, the smaller within the larger, others whole", "[pipeline]") {
+    Dataset data = patients(83, 4);
+    fold_patients(data, 5, 2, 0.15, 3);
+    const auto whole = deal(data);
+    Counts full = counts(data);
+    std::set<std::string> kept;
+    for (const double share : {0.1, 0.25, 0.5, 1.0}) {
+        INFO(share);
+        Dataset part = data;
+        keep_training_share(part, share, 3);
+        Counts c = counts(part);
+        for (const Split split : {Split::validation, Split::test}) {
+            CHECK(c.all[split] == full.all[split]);
+            CHECK(c.positive[split] == full.positive[split]);
+        }
+        const auto ceil_of = [&](int n) { return int(std::ceil(share * n - 1e-9)); };
+        CHECK(c.positive[Split::train] == ceil_of(full.positive[Split::train]));
+        CHECK(c.all[Split::train] - c.positive[Split::train] == ceil_of(full.all[Split::train] - full.positive[Split::train]));
+        std::set<std::string> now;
+        for (const auto& [patient, split] : deal(part)) {
+            CHECK(whole.at(patient) == split);
+            if (split == Split::train) now.insert(patient);
+        }
+        CHECK(std::includes(now.begin(), now.end(), kept.begin(), kept.end()));
+        kept = now;
+    }
+    Dataset other = data, same = data;
+    keep_training_share(other, 0.5, 4);
+    keep_training_share(same, 0.5, 3);
+    CHECK(deal(other) != deal(same));
+    for (const double share : {0.0, -0.5, 1.01, std::nan("")})
+        CHECK(refusal([&] { keep_training_share(data, share, 1); }).find("at most 1 is needed") != std::string::npos);
+}

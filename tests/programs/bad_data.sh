@@ -128,7 +128,7 @@ refused "a loss that is not finite" "conv1.*finite|finite.*conv1" "${patches[@]}
 grep -aq '"holon.epoch":"[12]"' "$work/nan/last.safetensors" || failed "a loss that is not finite: last.safetensors is gone"
 
 # --- options.
-for wrong in "--batch 0" "--batch -1" "--epochs 1.5" "--epochs 0" "--rates inf" "--clip -1" "--seed -1" "--workers 0" "--patch 33" "--size 31x96" \
+for wrong in "--batch 0" "--batch -1" "--epochs 1.5" "--epochs 0" "--rates inf" "--clip -1" "--train-share 0" "--train-share 1.5" "--seed -1" "--workers 0" "--patch 33" "--size 31x96" \
     "--precision fp64" "--network resnet51" "--input-form bgr" "--bn-mode thawed" "--dropout 1" "--nonsense"; do
     # shellcheck disable=SC2086  # an option and its value
     name=${wrong%% *}
@@ -171,6 +171,7 @@ refused "a fold that contradicts the weights' splits" "splits.csv, which goes wi
     "${from_s1[@]}" --data "manifest:$work/ph/free.csv" --fold 1/2 --out "$work/f1"
 awk -F, -v OFS=, 'NR > 1 { $2 = "other" $2 } { print }' "$work/ph/free.csv" > "$work/ph/others.csv"
 accepted "folds of patients that the weights never saw" "splits .fold 1 of 2." "${from_s1[@]}" --data "manifest:$work/ph/others.csv" --fold 1/2 --out "$work/f2"
+accepted "half of the training patients" "note: of [0-9]+ training images [0-9]+ are left .--train-share 0.5." "${from_s1[@]}" --data "manifest:$work/ph/free.csv" --train-share 0.5 --out "$work/f4"
 refused "other data without folds" "is for other data.* --fold or --splits" "${from_s1[@]}" --data "manifest:$work/ph/others.csv" --out "$work/f3"
 
 # --- output that cannot be written, not by permissions alone: root may write anywhere else.

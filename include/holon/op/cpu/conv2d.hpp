@@ -5,6 +5,7 @@
 #include <holon/op/cpu/direct.hpp>
 #include <holon/op/cpu/elementwise.hpp>
 #include <holon/op/cpu/engine.hpp>
+#include <holon/op/cpu/one_tap.hpp>
 
 namespace holon::op {
 
@@ -29,8 +30,9 @@ inline std::shared_ptr<Prepared> prepare_convolution(Engine& engine, dnnl_data_t
                            {o.dilation.h - 1, o.dilation.w - 1},
                            {o.padding.top, o.padding.left},
                            {o.padding.bottom, o.padding.right}};
-        const Layout ours({f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_ohwi);
         Prepared p;
+        p.ours = Layout({f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_ohwi);
+        const Layout& ours = p.ours;
         const auto carry = [&](const Layout& from, const Layout& to, bool adding) {
             const PrimitiveDescriptor how = reorder_descriptor(engine.get(), from, to, own_scratch(adding));
             p.scratch = std::max(p.scratch, scratch_bytes(how));
@@ -78,9 +80,7 @@ inline std::shared_ptr<Storage<Cpu>> formed_filter(Context<Cpu>& context, Engine
     if (!p.reorder) return filter.storage();
     return filter.storage()->form(p.number, [&] {
         Bytes form = bytes(context, std::int64_t(p.filter.bytes()));
-        const Shape f = filter.shape();
-        const Layout ours({f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_ohwi);
-        engine.run(p.reorder, {{DNNL_ARG_FROM, ours, filter.data()},
+        engine.run(p.reorder, {{DNNL_ARG_FROM, p.ours, filter.data()},
                                {DNNL_ARG_TO, p.filter, form.data()},
                                {DNNL_ARG_SCRATCHPAD, p.scratch_layout, scratch.data()}});
         ++engine.reorders;
@@ -104,6 +104,8 @@ std::int64_t images_aside(const Shape& x) {
 template <Element T>
 std::string conv2d_implementation(Context<Cpu>& context, const Shape& x, const Conv2dOptions& o, Direction direction) {
     auto& engine = context.state<cpu::Engine>();
+    if (direction == Direction::to_filter && cpu::filter_by_product<T>(x, o))
+        return cpu::prepare_product<T>(engine, true, false, o.out, o.in, conv2d_shape(x, o).rows())->implementation;
     return cpu::prepare_convolution<T>(engine, direction, x, o, o.bias && direction == Direction::forward)->implementation;
 }
 
@@ -142,6 +144,15 @@ void conv2d_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, cons
         double* to = dx.data();
         if (mode == Gradient::assign) std::fill_n(to, dx.size(), 0.0);
         cpu::convolve_to_input(dy.data(), dy.shape(), filter.data(), to, xs, o);
+    } else if (mode == Gradient::add && cpu::adds_turned<T>(o)) {
+        auto& engine = context.state<cpu::Engine>();
+        const auto p = cpu::prepare_turned<T>(engine, xs, o);
+        const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
+        const auto form = cpu::formed_filter(context, engine, *p, filter, scratch);
+        engine.run(p->primitive, {{DNNL_ARG_SRC, p->y, dy.data()},
+                                  {DNNL_ARG_WEIGHTS, p->filter, form->data()},
+                                  {DNNL_ARG_DST, p->x, dx.data()},
+                                  {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
     } else {
         auto& engine = context.state<cpu::Engine>();
         const Shape ys = dy.shape();
@@ -171,6 +182,9 @@ void conv2d_backward_filter(Context<Cpu>& context, const Tensor<T, Cpu>& x, cons
         double* to = dfilter.data();
         if (mode == Gradient::assign) std::fill_n(to, dfilter.size(), 0.0);
         cpu::convolve_to_filter(x.data(), x.shape(), dy.data(), dy.shape(), to, o);
+    } else if (cpu::filter_by_product<T>(x.shape(), o)) {
+        const Tensor<T, Cpu> seen = x.shape().rows() == dy.shape().rows() ? x : cpu::seen_positions(context, x, o);
+        linear_backward_weight(context, seen, dy, dfilter, mode);
     } else {
         auto& engine = context.state<cpu::Engine>();
         const auto p = cpu::prepare_convolution<T>(engine, Direction::to_filter, x.shape(), o, false);
@@ -183,11 +197,9 @@ void conv2d_backward_filter(Context<Cpu>& context, const Tensor<T, Cpu>& x, cons
                                   {DNNL_ARG_DIFF_WEIGHTS, p->filter, result},
                                   {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
         if (straight) return;
-        const Shape f = dfilter.shape();
-        const cpu::Layout ours({f.n, f.c, f.h, f.w}, dnnl_f32, dnnl_ohwi);
         engine.run(mode == Gradient::add ? p->reorder_adding : p->reorder,
                    {{DNNL_ARG_FROM, p->filter, result},
-                    {DNNL_ARG_TO, ours, dfilter.data()},
+                    {DNNL_ARG_TO, p->ours, dfilter.data()},
                     {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
     }
 }

@@ -22,6 +22,7 @@ constexpr dnnl_data_type_t dnnl_type() {
 struct Prepared {
     Primitive primitive;
     Layout x, filter, y, bias;    ///< as the primitive wants them (a, b, c for a matrix product)
+    Layout ours;                  ///< the filter as it lies with us
     Primitive reorder;            ///< filter: ours -> the primitive's, or back for its gradient; may be empty
     Primitive reorder_adding;     ///< the same, adding (gradients only)
     std::int64_t scratch = 0;     ///< bytes, of all of them

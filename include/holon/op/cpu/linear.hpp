@@ -8,6 +8,30 @@ namespace holon::op {
 
 namespace cpu {
 
+/// How oneDNN multiplies a (m x k) by b (k x n), read transposed where said, into floats; none of the extents is 0.
+template <Element T>
+std::shared_ptr<Prepared> prepare_product(Engine& engine, bool a_transposed, bool b_transposed, std::int64_t m,
+                                          std::int64_t n, std::int64_t k) {
+    expects_processor<T>();
+    const Key key{16, std::same_as<T, bfloat16>, a_transposed, b_transposed, m, n, k};
+    return engine.prepared(key, [&] {
+        constexpr auto type = dnnl_type<T>();
+        Prepared made;
+        made.x = a_transposed ? Layout({m, k}, type, {1, m}) : Layout({m, k}, type, {k, 1});
+        made.filter = b_transposed ? Layout({k, n}, type, {1, k}) : Layout({k, n}, type, {n, 1});
+        made.y = Layout({m, n}, dnnl_f32, {n, 1});
+        try {
+            const auto how = product_descriptor(engine.get(), made.x, made.filter, made.y, own_scratch());
+            made.primitive = primitive(how);
+            made.scratch = scratch_bytes(how);
+            made.implementation = implementation_of(how);
+        } catch (const DeviceError& error) {
+            refuse("matrix product", error, text(element_name<T>(), " matrices ", m, 'x', k, " and ", k, 'x', n));
+        }
+        return made;
+    });
+}
+
 /// c (m x n) = a (m x k) b (k x n); each is dense, and read transposed where said.
 template <Element T>
 void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, bool b_transposed, Accumulate<T>* c,
@@ -25,25 +49,8 @@ void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, b
                 c[i * n + j] = sum;
             }
     } else {
-        expects_processor<T>();
         auto& engine = context.state<Engine>();
-        const Key key{16, std::same_as<T, bfloat16>, a_transposed, b_transposed, m, n, k};
-        const auto p = engine.prepared(key, [&] {
-            constexpr auto type = dnnl_type<T>();
-            Prepared made;
-            made.x = a_transposed ? Layout({m, k}, type, {1, m}) : Layout({m, k}, type, {k, 1});
-            made.filter = b_transposed ? Layout({k, n}, type, {1, k}) : Layout({k, n}, type, {n, 1});
-            made.y = Layout({m, n}, dnnl_f32, {n, 1});
-            try {
-                const auto how = product_descriptor(engine.get(), made.x, made.filter, made.y, own_scratch());
-                made.primitive = primitive(how);
-                made.scratch = scratch_bytes(how);
-                made.implementation = implementation_of(how);
-            } catch (const DeviceError& error) {
-                refuse("linear", error, text(element_name<T>(), " matrices ", m, 'x', k, " and ", k, 'x', n));
-            }
-            return made;
-        });
+        const auto p = prepare_product<T>(engine, a_transposed, b_transposed, m, n, k);
         Tensor<std::uint8_t, Cpu> scratch({1, 1, 1, p->scratch}, context);
         engine.run(p->primitive, {{DNNL_ARG_SRC, p->x, a},
                                   {DNNL_ARG_WEIGHTS, p->filter, b},

@@ -12,6 +12,17 @@ Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, con
     if constexpr (std::same_as<T, double>) {
         return {"plain loops", 0, Choice::Form{}, 0};
     } else {
+        if (direction == Direction::to_filter && cpu::filter_by_product<T>(x, o)) {
+            const std::int64_t positions = conv2d_shape(x, o).rows();
+            const auto p = cpu::prepare_product<T>(cpu.state<cpu::Engine>(), true, false, o.out, o.in, positions);
+            const std::size_t seen = positions == x.rows() ? 0 : std::size_t(positions * o.in) * sizeof(T),
+                              share = add ? std::size_t(filter_shape(o).size()) * sizeof(Accumulate<T>) : 0;
+            return {p->implementation, std::size_t(p->scratch), Choice::Form{}, seen + share};
+        }
+        if (direction == Direction::to_input && add && cpu::adds_turned<T>(o)) {
+            const auto p = cpu::prepare_turned<T>(cpu.state<cpu::Engine>(), x, o);
+            return {p->implementation, std::size_t(p->scratch), Choice::Form{p->filter.bytes(), p->number}, 0};
+        }
         const bool aside = direction == Direction::to_input && add;
         const Shape at_once{aside ? cpu::images_aside<T>(x) : x.n, x.h, x.w, x.c};
         const auto p = cpu::prepare_convolution<T>(cpu.state<cpu::Engine>(), direction, at_once, o,
