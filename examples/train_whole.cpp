@@ -4,6 +4,7 @@
 
 #include "pipeline/cases.hpp"
 #include "pipeline/device.hpp"
+#include "pipeline/load_whole.hpp"
 #include "pipeline/models.hpp"
 #include "pipeline/options.hpp"
 #include "pipeline/train.hpp"
@@ -33,6 +34,7 @@ int train(const Options& options) {
     PatchClassifier<T, D> patch(start.network, 1, 0.0, options.seed);
     if (!options.weights.empty()) load_trunk(options.weights, patch);
     auto net = to_whole_image(std::move(patch), top, 2, options.seed);
+    if (!options.weights.empty()) go_on_from_whole(options.weights, format_top(top), net);
 
     Task task;
     task.train = &train_set;

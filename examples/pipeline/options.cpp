@@ -112,7 +112,8 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
             ->capture_default_str();
         app.add_option("--weights", o.weights,
                        offer == Offer::patch_training ? "safetensors file with the trunk's first weights (fc is left fresh)"
-                                                      : "the patch classifier's checkpoint, or a trunk's weights");
+                                                      : "the patch classifier's checkpoint, a trunk's weights, or a whole-image classifier to go on from "
+                                                        "(head and all if it has the same --top)");
         app.add_option("--network", o.network, "resnet50 | resnet50-keras | resnet14 | vgg16")->capture_default_str();
         app.add_option("--epochs", o.epochs, "one number a stage, separated by commas (default: the paper's)");
         app.add_option("--rates", o.rates, "learning rate of each stage (default: the paper's)");

@@ -172,6 +172,13 @@ refused "a fold that contradicts the weights' splits" "splits.csv, which goes wi
 awk -F, -v OFS=, 'NR > 1 { $2 = "other" $2 } { print }' "$work/ph/free.csv" > "$work/ph/others.csv"
 accepted "folds of patients that the weights never saw" "splits .fold 1 of 2." "${from_s1[@]}" --data "manifest:$work/ph/others.csv" --fold 1/2 --out "$work/f2"
 accepted "half of the training patients" "note: of [0-9]+ training images [0-9]+ are left .--train-share 0.5." "${from_s1[@]}" --data "manifest:$work/ph/free.csv" --train-share 0.5 --out "$work/f4"
+"${from_s1[@]}" --top none --data "manifest:$work/ph/free.csv" --out "$work/bare" > /dev/null 2>&1 || failed "a whole-image classifier without a top"
+accepted "a whole-image classifier to go on from" "with this top; training goes on from all of it, head and all" "${whole[@]}" --top none \
+    --weights "$work/bare/best.safetensors" --data "manifest:$work/ph/free.csv" --bn-mode frozen --epochs 1,0 --rates 1e-30,1e-30 --out "$work/f5"
+for s in bare f5; do "$programs/evaluate" --data "manifest:$work/ph/free.csv" "$work/$s/best.safetensors" --out "$work/e_$s" > /dev/null 2>&1; done
+cmp "$work/e_bare/scores.csv" "$work/e_f5/scores.csv" || failed "a whole-image classifier to go on from: it scores otherwise though nothing was learned"
+accepted "a whole-image classifier of another top" "with the top 8x1,4x1, not 4x1; only its trunk is taken" "${from_s1[@]}" --top 4x1 \
+    --data "manifest:$work/ph/free.csv" --out "$work/f6"
 refused "other data without folds" "is for other data.* --fold or --splits" "${from_s1[@]}" --data "manifest:$work/ph/others.csv" --out "$work/f3"
 
 # --- output that cannot be written, not by permissions alone: root may write anywhere else.
