@@ -1,4 +1,6 @@
 // train_whole: puts a top on a patch classifier's trunk and trains it on whole images, on image labels alone.
+#include <optional>
+
 #include <holon/holon.hpp>
 #include <holon/metric/roc.hpp>
 
@@ -32,9 +34,12 @@ int train(const Options& options) {
 
     TrunkStart start = start_of(options, mean_grey(train_store));
     PatchClassifier<T, D> patch(start.network, 1, 0.0, options.seed);
-    if (!options.weights.empty()) load_trunk(options.weights, patch);
+    std::optional<SafetensorsFile> weights;
+    if (!options.weights.empty()) weights.emplace(options.weights);
+    const bool goes_on = weights && goes_on_from_whole(*weights, format_top(top));
+    if (weights && !goes_on) load_trunk(options.weights, patch);
     auto net = to_whole_image(std::move(patch), top, 2, options.seed);
-    if (!options.weights.empty()) go_on_from_whole(options.weights, format_top(top), net);
+    if (goes_on) load_network(*weights, net);
 
     Task task;
     task.train = &train_set;

@@ -24,19 +24,17 @@ WholeImage<T, D> load_whole(const SafetensorsFile& file) {
     return net;
 }
 
-/// If --weights holds a whole-image classifier with the top that `net` has, takes all of it, head and all, aloud: training goes
-/// on from it, on other data perhaps. A classifier with another top leaves `net` as it is, aloud too.
-template <class Net>
-void go_on_from_whole(const std::string& path, const std::string& top, Net& net) {
-    const SafetensorsFile file(path);
+/// Whether the file is a whole-image classifier with this top, so that training can go on from all of it, on other data
+/// perhaps; said aloud, as is that one with another top gives its trunk alone.
+inline bool goes_on_from_whole(const SafetensorsFile& file, const std::string& top) {
     const auto kind = file.metadata().find("holon.kind");
-    if (kind == file.metadata().end() || kind->second != "whole") return;
+    if (kind == file.metadata().end() || kind->second != "whole") return false;
     const std::string& theirs = metadata_value(file, "holon.top");
-    if (theirs == top) load_network(file, net);
-    std::cout << "note: " << path << " is a whole-image classifier "
+    std::cout << "note: " << file.path() << " is a whole-image classifier "
               << (theirs == top ? "with this top; training goes on from all of it, head and all"
                                 : text("with the top ", theirs, ", not ", top, "; only its trunk is taken"))
               << '\n';
+    return theirs == top;
 }
 
 /// The patch classifier of a checkpoint.

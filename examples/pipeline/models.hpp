@@ -135,7 +135,8 @@ inline Metadata run_metadata(const Options& options, const std::string& kind, co
             {"holon.schedule", text("epochs ", options.epochs, "; rates ", options.rates, "; l2 ", options.l2, "; from ", options.from)},
             {"holon.training",
              text("clip ", options.clip, "; accumulate ", options.accumulate, "; balance ", options.balance,
-                  "; augment ", options.augment, options.bilinear ? " bilinear" : " nearest", "; dropout ",
+                  "; augment ", options.augment, options.bilinear ? " bilinear" : " nearest",
+                  options.train_share < 1 ? text("; train share ", options.train_share) : "", "; dropout ",
                   kind == "patch"
                       ? text(options.dropout, "; per lesion ", options.per_lesion, "; breast ", options.min_breast)
                       : "0")}};

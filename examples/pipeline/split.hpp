@@ -48,8 +48,8 @@ void apply_splits(const std::string& path, Dataset& data);
 /// begins with. Patients that only one of the two knows are no matter: the weights may come from other data.
 void expects_splits_agree(const std::string& path, const Dataset& data);
 
-/// For learning curves: keeps ceil(share * n) of the n training patients without a positive image and as many in proportion of
-/// those with one, and drops the others' images; other splits stay whole. What a smaller share keeps, a larger keeps too;
+/// For learning curves: of the n training patients with a positive image keeps ceil(share * n), and so of those without one,
+/// and drops the others' images; other splits stay whole. What a smaller share keeps, a larger keeps too;
 /// which they are depends on the seed. Throws `DataError` for a share that is not above 0 and at most 1.
 void keep_training_share(Dataset& data, double share, std::uint64_t seed);
 

@@ -7,7 +7,7 @@
 namespace holon::op::cpu {
 
 /// Whether the gradient of this filter is computed as the matrix product dy^T x instead of by oneDNN's convolution. With
-/// many channels and few positions in bfloat16 that is 1.05 to 1.3 times as fast (two Zen 4 cores, oneDNN 2.6), and comes
+/// many channels and few positions in bfloat16 that is 1.0 to 1.3 times as fast (two Zen 4 cores, oneDNN 2.6), and comes
 /// out in our layout; in float, or with more positions, it is not.
 template <Element T>
 bool filter_by_product(const Shape& x, const Conv2dOptions& o) {
@@ -32,7 +32,7 @@ Tensor<T, Cpu> seen_positions(Context<Cpu>& context, const Tensor<T, Cpu>& x, co
     return seen;
 }
 
-/// Whether a gradient that joins one that is there at the image is computed by `prepare_turned`: in bfloat16 0.8 to 1.0 of the
+/// Whether a gradient that joins one that is there at the image is computed by `prepare_turned`: in bfloat16 0.81 to 1.02 of the
 /// time of a gradient aside and its addition; in float, where the addition hides behind the arithmetic, it is up to 1.1.
 template <Element T>
 bool adds_turned(const Conv2dOptions& o) {
