@@ -147,7 +147,7 @@ int run(const Options& options) {
 #endif
     }
     if (options.precision == "bf16") return plan<bfloat16>(options);
-    if (options.precision == "fp16") return plan<half>(options);
+    if (options.precision == "fp16") return plan<float16>(options);
     return plan<float>(options);
 }
 

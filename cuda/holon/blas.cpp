@@ -12,7 +12,7 @@ void expects_cublas(cublasStatus_t status, const char* what) {
 }
 
 template <class T> constexpr cudaDataType_t blas_type() {
-    return std::same_as<T, float> ? CUDA_R_32F : std::same_as<T, holon::half> ? CUDA_R_16F : CUDA_R_16BF;
+    return std::same_as<T, float> ? CUDA_R_32F : std::same_as<T, float16> ? CUDA_R_16F : CUDA_R_16BF;
 }
 }  // namespace
 
@@ -45,6 +45,6 @@ void Blas::product(const T* a, bool a_transposed, const T* b, bool b_transposed,
 
 template void Blas::product(const float*, bool, const float*, bool, float*, bool, int, int, int, bool);
 template void Blas::product(const bfloat16*, bool, const bfloat16*, bool, float*, bool, int, int, int, bool);
-template void Blas::product(const holon::half*, bool, const holon::half*, bool, float*, bool, int, int, int, bool);
+template void Blas::product(const float16*, bool, const float16*, bool, float*, bool, int, int, int, bool);
 
 }  // namespace holon::gpu

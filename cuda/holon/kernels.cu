@@ -354,11 +354,11 @@ template <class T> void find_not_finite(const Queue& queue, std::int64_t count, 
 
 HOLON_KERNELS_OF(float)
 HOLON_KERNELS_OF(bfloat16)
-HOLON_KERNELS_OF(half)
+HOLON_KERNELS_OF(float16)
 
 template void carry(const Queue&, std::int64_t, const float*, bfloat16*, bool);
-template void carry(const Queue&, std::int64_t, const float*, half*, bool);
+template void carry(const Queue&, std::int64_t, const float*, float16*, bool);
 template void carry(const Queue&, std::int64_t, const bfloat16*, float*, bool);
-template void carry(const Queue&, std::int64_t, const half*, float*, bool);
+template void carry(const Queue&, std::int64_t, const float16*, float*, bool);
 
 }  // namespace holon::gpu

@@ -25,22 +25,22 @@ __device__ __forceinline__ float widen(float value) { return value; }
 __device__ __forceinline__ float narrow(float value, float*) { return value; }
 #if defined(__CUDA_ARCH__)
 __device__ __forceinline__ float widen(bfloat16 value) { return __uint_as_float(std::uint32_t(value.bits) << 16); }
-__device__ __forceinline__ float widen(half value) { return __half2float(__ushort_as_half(value.bits)); }
+__device__ __forceinline__ float widen(float16 value) { return __half2float(__ushort_as_half(value.bits)); }
 __device__ __forceinline__ bfloat16 narrow(float value, bfloat16*) {
     bfloat16 out;
     out.bits = __bfloat16_as_ushort(__float2bfloat16_rn(value));
     return out;
 }
-__device__ __forceinline__ half narrow(float value, half*) {
-    half out;
+__device__ __forceinline__ float16 narrow(float value, float16*) {
+    float16 out;
     out.bits = __half_as_ushort(__float2half_rn(value));
     return out;
 }
 #else
 __device__ __forceinline__ float widen(bfloat16 value) { return float(value); }
-__device__ __forceinline__ float widen(half value) { return float(value); }
+__device__ __forceinline__ float widen(float16 value) { return float(value); }
 __device__ __forceinline__ bfloat16 narrow(float value, bfloat16*) { return bfloat16(value); }
-__device__ __forceinline__ half narrow(float value, half*) { return half(value); }
+__device__ __forceinline__ float16 narrow(float value, float16*) { return float16(value); }
 #endif
 template <class T> __device__ __forceinline__ T narrow(float value) { return narrow(value, static_cast<T*>(nullptr)); }
 

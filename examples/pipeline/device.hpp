@@ -98,7 +98,7 @@ template <class F> int with_device(const Options& options, const F& body) {
     }
     limit_memory<Gpu>(options);
     if (options.precision == "bf16") return body.template operator()<bfloat16, Gpu>();
-    if (options.precision == "fp16") return body.template operator()<half, Gpu>();
+    if (options.precision == "fp16") return body.template operator()<float16, Gpu>();
     return body.template operator()<float, Gpu>();
 #else
     const char* const why = "this program was built without CUDA; configure where nvcc and cuDNN are found";

@@ -51,7 +51,7 @@ class Fingerprint {
 
 template <Element T> constexpr const char* element_in_files() {
     if constexpr (std::same_as<T, bfloat16>) return "BF16";
-    if constexpr (std::same_as<T, half>) return "F16";
+    if constexpr (std::same_as<T, float16>) return "F16";
     if constexpr (std::same_as<T, float>) return "F32";
     if constexpr (std::same_as<T, double>) return "F64";
 }

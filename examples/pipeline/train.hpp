@@ -125,7 +125,7 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
     double loss_sum = 0, best = -1;
     long samples_done = 0, correct = 0;
     auto adam = make_adam(net, {});
-    constexpr bool scaled = std::same_as<T, half>;  // the other types reach as far down as float
+    constexpr bool scaled = std::same_as<T, float16>;  // the other types reach as far down as float
     LossScale loss_scale;
     const auto scale_now = [&] { return scaled ? loss_scale.scale() : 1.0; };
     using A = Accumulate<T>;

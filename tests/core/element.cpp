@@ -27,12 +27,12 @@ double by_definition(unsigned bits, int fraction_bits, int bias) {
     return exponent == 0 ? sign * std::ldexp(fraction, 1 - bias) : sign * std::ldexp(1 + fraction, exponent - bias);
 }
 
-template <class T> constexpr int fraction_bits = std::same_as<T, half> ? 10 : 7;
-template <class T> constexpr int bias = std::same_as<T, half> ? 15 : 127;
+template <class T> constexpr int fraction_bits = std::same_as<T, float16> ? 10 : 7;
+template <class T> constexpr int bias = std::same_as<T, float16> ? 15 : 127;
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("every bit pattern means what the format says, and comes back", "[core]", half, bfloat16) {
+TEMPLATE_TEST_CASE("every bit pattern means what the format says, and comes back", "[core]", float16, bfloat16) {
     int wrong = 0;
     for (unsigned bits = 0; bits < 65536; ++bits) {
         const double expected = by_definition(bits, fraction_bits<TestType>, bias<TestType>);
@@ -46,7 +46,7 @@ TEMPLATE_TEST_CASE("every bit pattern means what the format says, and comes back
     CHECK(wrong == 0);
 }
 
-TEMPLATE_TEST_CASE("between neighbours the nearer is taken, in the middle the even one", "[core]", half, bfloat16) {
+TEMPLATE_TEST_CASE("between neighbours the nearer is taken, in the middle the even one", "[core]", float16, bfloat16) {
     const unsigned top = TestType(std::numeric_limits<float>::infinity()).bits;
     int wrong = 0;
     for (unsigned bits = 0; bits + 1 <= top; ++bits) {
@@ -70,10 +70,10 @@ TEMPLATE_TEST_CASE("between neighbours the nearer is taken, in the middle the ev
 
 TEST_CASE("sums of narrow elements are kept in float, of double in double", "[core]") {
     STATIC_REQUIRE(std::same_as<Accumulate<bfloat16>, float>);
-    STATIC_REQUIRE(std::same_as<Accumulate<half>, float>);
+    STATIC_REQUIRE(std::same_as<Accumulate<float16>, float>);
     STATIC_REQUIRE(std::same_as<Accumulate<float>, float>);
     STATIC_REQUIRE(std::same_as<Accumulate<double>, double>);
     STATIC_REQUIRE(sizeof(bfloat16) == 2);
-    STATIC_REQUIRE(sizeof(half) == 2);
+    STATIC_REQUIRE(sizeof(float16) == 2);
     STATIC_REQUIRE(!Element<int>);
 }

@@ -85,7 +85,7 @@ cudnnStatus_t finalize_tensor(Content& c) {
     c.tensor.type = c.at(CUDNN_ATTR_TENSOR_DATA_TYPE).get<cudnnDataType_t>();
     c.tensor.alignment = c.at(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT).get<std::int64_t>();
     const auto format = format_of(c.tensor.type);
-    if (!format) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "the fake has float, half and bfloat16 tensors only");
+    if (!format) return refuse(CUDNN_STATUS_NOT_SUPPORTED, "the fake has float, float16 and bfloat16 tensors only");
     if (c.tensor.alignment <= 0 || c.tensor.alignment % bytes_of(*format) != 0)
         return bad("the byte alignment is not a multiple of the element's size");
     for (std::size_t d = 0; d < 4; ++d) {

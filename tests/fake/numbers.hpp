@@ -16,7 +16,7 @@ inline std::int64_t bytes_of(Format format) { return format == Format::float32 ?
 template <class F> auto with_type(Format format, const F& f) {
     switch (format) {
         case Format::float16:
-            return f(static_cast<half*>(nullptr));
+            return f(static_cast<float16*>(nullptr));
         case Format::bfloat16:
             return f(static_cast<bfloat16*>(nullptr));
         default:

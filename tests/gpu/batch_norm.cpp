@@ -110,7 +110,7 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("batch norm kernels agree with the op in double, in every order of threads", "[gpu][batch_norm]",
-                   float, bfloat16, half) {
+                   float, bfloat16, float16) {
     using T = TestType;
     constexpr int wide = gpu::pack_width<T>;
     in_every_order([&](const gpu::Queue& queue) {
@@ -125,7 +125,7 @@ TEMPLATE_TEST_CASE("batch norm kernels agree with the op in double, in every ord
 }
 
 TEMPLATE_TEST_CASE("batch norm kernels agree with the op whatever is asked of them", "[gpu][batch_norm]", float,
-                   bfloat16, half) {
+                   bfloat16, float16) {
     using T = TestType;
     in_two_orders([&](const gpu::Queue& queue) {
         for (const bool residual : {false, true})

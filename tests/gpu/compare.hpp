@@ -34,7 +34,7 @@ template <class Body> void in_two_orders(const Body& body) {
 }
 
 template <class T> constexpr double kernel_tolerance() {
-    return std::same_as<T, bfloat16> ? 1e-2 : std::same_as<T, half> ? 2e-3 : 2e-6;
+    return std::same_as<T, bfloat16> ? 1e-2 : std::same_as<T, float16> ? 2e-3 : 2e-6;
 }
 
 /// Random numbers as T and, exactly the same, as double.

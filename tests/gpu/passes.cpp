@@ -9,7 +9,7 @@ using namespace holon;
 using namespace holon::test;
 
 TEMPLATE_TEST_CASE("elementwise kernels agree with the ops: packs, rest, unaligned", "[gpu][elementwise]", float,
-                   bfloat16, half) {
+                   bfloat16, float16) {
     using T = TestType;
     constexpr int W = gpu::pack_width<T>;
     auto& context = default_context<Cpu>();
@@ -133,7 +133,7 @@ template <class T> void check_pools(const gpu::Queue& queue, Shape s, const Pool
 }  // namespace
 
 TEMPLATE_TEST_CASE("pooling kernels agree with the ops: windows, ties, whole images", "[gpu][pooling]", float, bfloat16,
-                   half) {
+                   float16) {
     using T = TestType;
     constexpr int W = gpu::pack_width<T>;
     in_every_order([&](const gpu::Queue& queue) {

@@ -8,7 +8,7 @@
 using namespace holon;
 using namespace holon::test;
 
-TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu][classify]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu][classify]", float, bfloat16, float16) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {
@@ -34,7 +34,7 @@ TEMPLATE_TEST_CASE("softmax kernels agree with the op", "[gpu][classify]", float
 }
 
 TEMPLATE_TEST_CASE("softmax takes the largest logit away first, whichever class has it", "[gpu][classify]", float,
-                   bfloat16, half) {
+                   bfloat16, float16) {
     // exp(1000) is too large for a double.
     using T = TestType;
     in_every_order([&](const gpu::Queue& queue) {
@@ -97,7 +97,7 @@ TEST_CASE("cross-entropy kernels agree with the op, with and without weights, be
     });
 }
 
-TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu][dropout]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu][dropout]", float, bfloat16, float16) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     const op::DropoutMask mask{.rate = 0.5, .seed = 9, .stream = 4, .first = 77};
@@ -194,7 +194,7 @@ template <class T> void check_warp(const gpu::Queue& queue, Shape s, const op::W
 }  // namespace
 
 TEMPLATE_TEST_CASE("the range of a sampled image is of all its pixels and of no other", "[gpu][warp]", float, bfloat16,
-                   half) {
+                   float16) {
     // Moved down and to the left by one, so that the first row, the last column are read twice and others not at all.
     using T = TestType;
     std::vector<op::Warp> warps(3);
@@ -223,7 +223,7 @@ TEMPLATE_TEST_CASE("the range of a sampled image is of all its pixels and of no 
 }
 
 TEMPLATE_TEST_CASE("the warp kernels sample, cut, flip and gather as the op does", "[gpu][warp]", float, bfloat16,
-                   half) {
+                   float16) {
     in_two_orders([&](const gpu::Queue& queue) {
         for (const bool shifted : {false, true})
             for (const bool bilinear : {false, true}) {
@@ -298,7 +298,7 @@ TEST_CASE("the sum of squares over several tensors, and how a step takes gradien
     });
 }
 
-TEMPLATE_TEST_CASE("sums of squares and the search for what is not finite", "[gpu][reduce]", float, bfloat16, half) {
+TEMPLATE_TEST_CASE("sums of squares and the search for what is not finite", "[gpu][reduce]", float, bfloat16, float16) {
     using T = TestType;
     auto& context = default_context<Cpu>();
     in_every_order([&](const gpu::Queue& queue) {

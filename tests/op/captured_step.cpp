@@ -194,14 +194,14 @@ TEMPLATE_TEST_CASE("recorded steps of training give the bits of steps run op by 
     using A = Accumulate<T>;
     const std::vector<Turn> turns(6);
     Options o{.clip = 0.5};
-    if (std::same_as<T, half>) o.first_scale = 0x1p36;  // runs over, and over again, before it is small enough
+    if (std::same_as<T, float16>) o.first_scale = 0x1p36;  // runs over, and over again, before it is small enough
     const Trained given = train<T, D>(turns, an_adam<A, D>(), o);
     o.recorded = false;
     const Trained expected = train<T, D>(turns, an_adam<A, D>(), o);
     CHECK(given == expected);
     CHECK(given.dropped > 0);
     CHECK(given.steps == std::int64_t(turns.size()) - given.skipped);
-    if (std::same_as<T, half>) CHECK(given.skipped > 0);
+    if (std::same_as<T, float16>) CHECK(given.skipped > 0);
     CHECK(expected.launches == 0);
     if (launches<D>) {
         CHECK(given.recordings == 1);

@@ -78,7 +78,7 @@ TEMPLATE_TEST_CASE("convert rounds to nearest, ties to even, and back changes no
     using D = typename TestType::device;
     using A = Accumulate<T>;
     auto& context = default_context<D>();
-    // Ties in both 16-bit types, either way; half's and bfloat16's largest and past them; half's smallest; nothing.
+    // Ties in both 16-bit types, either way; the largest of each and past them; the smallest of float16; nothing.
     std::vector<double> odd{1 + 0x1p-9, 1 + 0x1.8p-8, 1 + 0x1p-11, 1 + 0x1.8p-10, 65504,    65519,     65520,
                             -65536,     3.38953e38,   3.4e38,      -3.4e38,       0x1p-24,  0x1p-25,   0x1.8p-25,
                             0x1p-14,    0x1.ffep-15,  0.0,         -0.0,          infinity, -infinity, no_number};

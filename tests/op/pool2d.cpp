@@ -44,7 +44,7 @@ TEMPLATE_TEST_CASE("pools agree with their definitions, and so do their gradient
                             for (const auto at : inside) back_mean.data()[at] += g / double(inside.size());
                         }
             CHECK(distance(pooled.y, largest) == 0.0);
-            CHECK(distance(mean, average) <= tolerance<T>() * (std::same_as<T, half> ? 1 : 10));
+            CHECK(distance(mean, average) <= tolerance<T>() * (std::same_as<T, float16> ? 1 : 10));
             CHECK(written_error<T, D>(s, back, [&](auto& dx, Gradient mode) {
                       op::max_pool2d_backward(context, dy.value, pooled.place, o, dx, mode);
                   }) <= tolerance<T>());

@@ -86,7 +86,7 @@ struct Bounds {
 };
 template <class T> constexpr Bounds bounds() {
     if (std::same_as<T, bfloat16>) return {{0.05, 0.2}, 0.15, 0.6, 0.4, 0.8, 0.05, 0.03};
-    if (std::same_as<T, half>) return {{0.01, 0.05}, 0.03, 0.15, 0.2, 0.4, 0.005, 0.005};
+    if (std::same_as<T, float16>) return {{0.01, 0.05}, 0.03, 0.15, 0.2, 0.4, 0.005, 0.005};
     return {{1e-5, 1e-3}, 3e-5, 1e-4, 1e-2, 2e-2, 1e-5, 1e-4};
 }
 

@@ -112,7 +112,7 @@ TEST_CASE("past the limit a plan is refused with the layer and the bytes", "[pla
 
 TEST_CASE("a plan refuses shapes in the words of every device", "[plan]") {
     auto& context = default_context<Plan>();
-    const Tensor<half, Plan> x({1, 8, 8, 3});
+    const Tensor<float16, Plan> x({1, 8, 8, 3});
     const Tensor<float, Plan> filter({4, 3, 3, 5});
     CHECK_THROWS_WITH(op::conv2d(context, x, filter, static_cast<const Tensor<float, Plan>*>(nullptr),
                                  {.in = 3, .out = 4, .kernel = 3}),

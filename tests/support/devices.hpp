@@ -18,7 +18,7 @@ template <class T, class D> struct On {
 // What a test program runs its tests over: with HOLON_CUDA a card, else this processor. Accumulators are what
 // parameters, statistics and losses are kept in; narrow elements are all but the oracle's.
 #ifdef HOLON_CUDA
-#define HOLON_ELEMENTS (On<float, Gpu>), (On<bfloat16, Gpu>), (On<half, Gpu>)
+#define HOLON_ELEMENTS (On<float, Gpu>), (On<bfloat16, Gpu>), (On<float16, Gpu>)
 #define HOLON_NARROW_ELEMENTS HOLON_ELEMENTS
 #define HOLON_ACCUMULATORS (On<float, Gpu>)
 #else
@@ -37,11 +37,11 @@ template <class T> double rounded(double v) {
         return double(float(T(float(v))));
 }
 
-/// `x`, whose numbers T holds, on D; shares nothing with it. Half is made there: this machine has no such tensors.
+/// `x`, whose numbers T holds, on D; shares nothing with it. float16 is made there: this machine has no such tensors.
 template <class T, class D> Tensor<T, D> to_elements(const Tensor<double, Cpu>& x) {
-    if constexpr (std::same_as<T, half>) {
+    if constexpr (std::same_as<T, float16>) {
         auto& context = default_context<D>();
-        return op::convert<half>(context, to_device<D>(cast<float>(x)));
+        return op::convert<float16>(context, to_device<D>(cast<float>(x)));
     } else {
         return to_device<D>(cast<T>(x)).clone();
     }
@@ -49,7 +49,7 @@ template <class T, class D> Tensor<T, D> to_elements(const Tensor<double, Cpu>& 
 
 /// A device's numbers, here and as double, which holds all of them.
 template <class T, Device D> Tensor<double, Cpu> numbers(const Tensor<T, D>& x) {
-    if constexpr (std::same_as<T, half>)
+    if constexpr (std::same_as<T, float16>)
         return cast<double>(to_host(op::convert<float>(x.context(), x)));
     else
         return cast<double>(to_host(x));

@@ -76,11 +76,11 @@ double slope_error(Tensor<double, Cpu> x, const F& f) {
 }
 
 /// What results of narrower elements may be off from double, relative by norm: some 50 roundings of float, or a few of
-/// bfloat16's 2^-9 or half's 2^-11.
+/// bfloat16's 2^-9 or float16's 2^-11.
 template <class T>
 constexpr double tolerance() {
     if (std::same_as<T, bfloat16>) return 1e-2;
-    if (std::same_as<T, half>) return 2e-3;
+    if (std::same_as<T, float16>) return 2e-3;
     return std::same_as<T, float> ? 5e-6 : 1e-12;
 }
 

@@ -52,7 +52,7 @@ std::string metadata_of(const std::string& path, const std::string& key) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("a run on a card, resumed by another process, keeps its engines and writes the same bytes",
-                   "[train]", float, half) {
+                   "[train]", float, float16) {
     using T = TestType;
     const Quiet quiet;
     Machine machine;

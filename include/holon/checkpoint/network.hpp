@@ -57,7 +57,7 @@ std::vector<A> read_values(const SafetensorsFile& file, const TensorEntry& entry
     else if (entry.dtype == "BF16")
         each(bfloat16{});
     else if (entry.dtype == "F16")
-        each(half{});
+        each(float16{});
     else
         throw DataError(
             text(file.path(), ": ", entry.name, " is ", entry.dtype, "; F32, F64, F16 or BF16 is needed for weights"));

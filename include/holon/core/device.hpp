@@ -15,10 +15,10 @@ struct Plan {};
 template <class D>
 concept Device = std::same_as<D, Cpu> || std::same_as<D, Gpu> || std::same_as<D, Plan>;
 
-/// Elements flow on their devices: double is the oracle and runs on the CPU alone; half needs a GPU (or its plan).
+/// Elements flow on their devices: double is the oracle and runs on the CPU alone; float16 needs a GPU (or its plan).
 /// Bytes (the places of maxima) live anywhere.
 template <class T, class D>
 concept Runs = (Element<T> || std::same_as<T, std::uint8_t>)&&Device<D> &&
-               !(std::same_as<T, double> && !std::same_as<D, Cpu>)&&!(std::same_as<T, half> && std::same_as<D, Cpu>);
+               !(std::same_as<T, double> && !std::same_as<D, Cpu>)&&!(std::same_as<T, float16> && std::same_as<D, Cpu>);
 
 }  // namespace holon

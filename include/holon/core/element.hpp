@@ -26,11 +26,11 @@ struct bfloat16 {
 };
 
 /// IEEE 754 binary16: 5 bits of exponent, 10 of fraction. Storage only. Bit-compatible with CUDA's `__half`.
-struct half {
+struct float16 {
     std::uint16_t bits = 0;
-    half() = default;
+    float16() = default;
     /// Rounds to nearest, ties to even; past 65519 becomes infinity; NaN stays NaN.
-    half(float value) : bits(round(std::bit_cast<std::uint32_t>(value))) {}
+    float16(float value) : bits(round(std::bit_cast<std::uint32_t>(value))) {}
     operator float() const {
         const std::uint32_t sign = std::uint32_t(bits & 0x8000u) << 16;
         const std::uint32_t exponent = (bits >> 10) & 0x1fu, fraction = bits & 0x3ffu;
@@ -56,7 +56,7 @@ struct half {
 
 template <class T>
 concept Element =
-    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bfloat16> || std::same_as<T, half>;
+    std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bfloat16> || std::same_as<T, float16>;
 
 /// What parameters, moments and statistics are kept in, and what sums run in: float, or double for double.
 template <Element T> using Accumulate = std::conditional_t<std::same_as<T, double>, double, float>;
@@ -66,7 +66,7 @@ template <Element T> constexpr std::string_view element_name() {
     if constexpr (std::same_as<T, float>) return "float32";
     if constexpr (std::same_as<T, double>) return "float64";
     if constexpr (std::same_as<T, bfloat16>) return "bfloat16";
-    if constexpr (std::same_as<T, half>) return "float16";
+    if constexpr (std::same_as<T, float16>) return "float16";
 }
 
 }  // namespace holon

@@ -80,9 +80,9 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
 };
 
 static_assert(Offers<Cpu, float> && Offers<Cpu, bfloat16> && Offers<Cpu, double>);
-static_assert(Offers<Plan, float> && Offers<Plan, bfloat16> && Offers<Plan, half>);
+static_assert(Offers<Plan, float> && Offers<Plan, bfloat16> && Offers<Plan, float16>);
 #ifdef HOLON_CUDA
-static_assert(Offers<Gpu, float> && Offers<Gpu, bfloat16> && Offers<Gpu, half>);
+static_assert(Offers<Gpu, float> && Offers<Gpu, bfloat16> && Offers<Gpu, float16>);
 #endif
 
 }  // namespace holon::op

@@ -1,4 +1,4 @@
-// optim/loss_scale.hpp: half's gradients are too small to be told from zero unless the loss is scaled up first.
+// optim/loss_scale.hpp: float16's gradients are too small to be told from zero unless the loss is scaled up first.
 #pragma once
 #include <algorithm>
 #include <cmath>

@@ -113,7 +113,7 @@ std::string words() {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("every engine computes what it should", "[fake]", float, half, bfloat16) {
+TEMPLATE_TEST_CASE("every engine computes what it should", "[fake]", float, float16, bfloat16) {
     using T = TestType;
     const Fresh fresh;
     fake::settings().large_workspace = 1 << 16;

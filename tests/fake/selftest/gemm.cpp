@@ -17,12 +17,12 @@ struct Blas {
 };
 
 template <class T> constexpr cudaDataType type_of() {
-    return std::same_as<T, float> ? CUDA_R_32F : std::same_as<T, holon::half> ? CUDA_R_16F : CUDA_R_16BF;
+    return std::same_as<T, float> ? CUDA_R_32F : std::same_as<T, float16> ? CUDA_R_16F : CUDA_R_16BF;
 }
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("products in all transpositions, with leading dimensions and beta", "[fake]", float, holon::half,
+TEMPLATE_TEST_CASE("products in all transpositions, with leading dimensions and beta", "[fake]", float, float16,
                    bfloat16) {
     using T = TestType;
     const Fresh fresh;

@@ -28,7 +28,7 @@ template <class T> double apart(const std::vector<T>& a, const std::vector<doubl
 
 /// What one rounding to T is off, by norm.
 template <class T> constexpr double one_rounding() {
-    return std::same_as<T, bfloat16> ? 4e-3 : std::same_as<T, half> ? 5e-4 : 1e-7;
+    return std::same_as<T, bfloat16> ? 4e-3 : std::same_as<T, float16> ? 5e-4 : 1e-7;
 }
 
 }  // namespace holon::test

@@ -21,7 +21,7 @@ class Blas {
     Blas& operator=(const Blas&) = delete;
 
     /// c (m x n) = a (m x k) b (k x n), or c += that; each is dense by rows, and read transposed where said. Sums are
-    /// float; `tf32` lets float inputs be rounded to 10 bits of fraction. For float, bfloat16 and half.
+    /// float; `tf32` lets float inputs be rounded to 10 bits of fraction. For float, bfloat16 and float16.
     template <class T>
     void product(const T* a, bool a_transposed, const T* b, bool b_transposed, float* c, bool add, int m, int n, int k,
                  bool tf32);

@@ -10,7 +10,7 @@ namespace holon::gpu {
 
 template <Element T> constexpr cudnnDataType_t cudnn_type() {
     static_assert(!std::same_as<T, double>);
-    return std::same_as<T, float> ? CUDNN_DATA_FLOAT : std::same_as<T, half> ? CUDNN_DATA_HALF : CUDNN_DATA_BFLOAT16;
+    return std::same_as<T, float> ? CUDNN_DATA_FLOAT : std::same_as<T, float16> ? CUDNN_DATA_HALF : CUDNN_DATA_BFLOAT16;
 }
 /// By the name that `element_name` gives.
 inline cudnnDataType_t cudnn_type(std::string_view element) {
