@@ -1,7 +1,7 @@
 # Builds the little project beside it the WAY somebody else's would, and runs it. CUDA: also with holon::cuda, in a project
-# that has the language CUDA (language) or has not (plain).
+# that has the language CUDA and a C++ standard of its own (language) or has not (plain).
 file(REMOVE_RECURSE "${WORK}")
-set(arguments -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" -DCMAKE_BUILD_TYPE=Release)
+set(arguments -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS_INIT=-O0")
 if(dnnl_DIR)
   list(APPEND arguments "-Ddnnl_DIR=${dnnl_DIR}")
 endif()
@@ -10,11 +10,12 @@ if(ccache)
   list(APPEND arguments "-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache}" "-DCMAKE_CUDA_COMPILER_LAUNCHER=${ccache}")
 endif()
 if(CUDA)
-  list(APPEND arguments -DWITH_CUDA=ON "-DCMAKE_CUDA_COMPILER=${NVCC}")
+  # One architecture, as fast as nvcc can compile it: the project's own build has them all, at full optimisation.
+  list(APPEND arguments -DWITH_CUDA=ON "-DCMAKE_CUDA_COMPILER=${NVCC}" "-DCMAKE_CUDA_FLAGS=-O0 -Xcicc -O0 -Xptxas -O0")
   if(CUDA STREQUAL language)
-    list(APPEND arguments -DCUDA_LANGUAGE=ON -DCMAKE_CUDA_ARCHITECTURES=89)
-  elseif(WAY STREQUAL add_subdirectory)
-    list(APPEND arguments -DHOLON_CUDA_ARCHITECTURES=75-real)  # one is enough: the other way builds them all
+    list(APPEND arguments -DCUDA_LANGUAGE=ON -DCMAKE_CUDA_ARCHITECTURES=75-real -DCMAKE_CXX_STANDARD=20 -DCMAKE_CXX_STANDARD_REQUIRED=ON)
+  else()
+    list(APPEND arguments -DHOLON_CUDA_ARCHITECTURES=75-real)
   endif()
 endif()
 if(WAY STREQUAL find_package)
