@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <ostream>
 
+#include <holon/core/compiler.hpp>
+
 namespace holon {
 
 /// Images: n, h, w, c, dense, c fastest. A filter is held as k, r, s, c; a vector over channels as 1, 1, 1, c;

@@ -1,0 +1,26 @@
+# g++ 12 for AVX-512: right with the target, refused without. RUN says whether this processor can run the programs.
+include("${CMAKE_CURRENT_LIST_DIR}/support.cmake")
+set(source "${CMAKE_CURRENT_LIST_DIR}/zero_tail.cpp")
+install_holon("${ROOT}" "${WORK}/build" "${WORK}/prefix")
+foreach(way "-DCMAKE_PREFIX_PATH=${WORK}/prefix" "-DHOLON_ROOT=${ROOT}")
+  foreach(flags "-O2 -march=x86-64-v4" "-O3 -march=x86-64-v4" "-O2 -march=x86-64")
+    file(REMOVE_RECURSE "${WORK}/app")
+    succeeds(${CMAKE_COMMAND} -S "${CMAKE_CURRENT_LIST_DIR}/find" -B "${WORK}/app" ${common} "${way}" -DARGUMENTS=REQUIRED
+      "-DSOURCE=${source}" -DLINK=holon::holon "-DCMAKE_CXX_FLAGS=${flags}")
+    succeeds(${CMAKE_COMMAND} --build "${WORK}/app")
+    if(RUN OR NOT flags MATCHES "v4")
+      succeeds("${WORK}/app/app")
+    endif()
+  endforeach()
+endforeach()
+# Without CMake.
+set(alone "${COMPILER}" -std=c++20 -O2 -march=x86-64-v4 "-I${ROOT}/include" "${source}" -o "${WORK}/alone")
+fails(${alone})
+expects_said("-mmove-max=128 -mstore-max=128 -DHOLON_NARROW_MOVES")
+succeeds(${alone} -mmove-max=128 -mstore-max=128 -DHOLON_NARROW_MOVES)
+if(RUN)
+  succeeds("${WORK}/alone")
+  # As long as this fails, the compiler at hand needs all this.
+  succeeds(${alone} -DHOLON_NARROW_MOVES)
+  fails("${WORK}/alone")
+endif()
