@@ -3,8 +3,13 @@
 
 #include <iostream>
 
+int other();
+
 int main() {
     using namespace holon;
+#ifdef WITH_PART
+    if (other() != 0) return 1;
+#endif
     try {
         gpu::choose_device(0);
         PatchClassifier<bfloat16, Gpu> net("resnet14", 2, 0.0, 1);

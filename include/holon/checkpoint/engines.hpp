@@ -8,14 +8,16 @@
 
 namespace holon {
 
+namespace gpu {
+class PlanCache;
+}
+
 inline constexpr const char* engines_key = "holon.convolutions";
 
 /// Puts the engines of the context's convolutions into a file's metadata: about 60 bytes for each. Devices that choose
 /// none have none to store.
 template <Device D> void add_engines([[maybe_unused]] Metadata& metadata, [[maybe_unused]] Context<D>& context) {
-#ifdef HOLON_CUDA
     if constexpr (std::same_as<D, Gpu>) metadata[engines_key] = context.template state<gpu::PlanCache>().choices();
-#endif
 }
 
 /// Takes the engines that a file has, if any, so that nothing is chosen or timed again. `say` is told where that cannot
@@ -24,7 +26,6 @@ template <Device D> void add_engines([[maybe_unused]] Metadata& metadata, [[mayb
 template <Device D>
 void load_engines([[maybe_unused]] const SafetensorsFile& file, [[maybe_unused]] Context<D>& context,
                   [[maybe_unused]] const std::function<void(const std::string&)>& say) {
-#ifdef HOLON_CUDA
     if constexpr (std::same_as<D, Gpu>) {
         const auto found = file.metadata().find(engines_key);
         if (found == file.metadata().end()) return;
@@ -37,7 +38,6 @@ void load_engines([[maybe_unused]] const SafetensorsFile& file, [[maybe_unused]]
             throw DataError(text(file.path(), ": ", error.what()));
         }
     }
-#endif
 }
 
 }  // namespace holon

@@ -1,7 +1,10 @@
 // core/gpu.hpp: one CUDA card: its stream, its memory, what goes between it and this machine, and steps recorded on it.
 #pragma once
+#include <nvtx3/nvToolsExt.h>
+
 #include <holon/core/context.hpp>
 #include <holon/core/recording.hpp>
+#include <holon/core/scope.hpp>
 
 namespace holon {
 
@@ -46,6 +49,10 @@ inline void choose_device(int number) {
     chosen_device() = number;
 }
 
+/// Scopes as ranges on the time line of NVIDIA's profilers.
+inline constexpr Scope::Listener profiler_ranges{[](const char* name) { nvtxRangePushA(name); },
+                                                 [] { nvtxRangePop(); }};
+
 /// Oldest architecture that kernels are compiled for: Turing.
 constexpr int oldest_capability = 75;
 
@@ -58,7 +65,9 @@ template <> class Context<Gpu> {
  public:
     Context() : Context(gpu::chosen_device()) {}
     explicit Context(int number)
-        : card_(open(number)), memory_(number, stream_.raw, card_.name), staging_(stream_.raw) {}
+        : card_(open(number)), memory_(number, stream_.raw, card_.name), staging_(stream_.raw) {
+        Scope::listen(gpu::profiler_ranges);
+    }
     Context(const Context&) = delete;
     Context& operator=(const Context&) = delete;
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -19,6 +20,10 @@ struct CapturedStepOptions {
     std::size_t kept = 4;                         ///< recordings; the least recently launched goes first
     std::function<void(const std::string&)> say;  ///< told once each: that a step was recorded, and why one was not
 };
+
+namespace gpu {
+struct Settings;
+}
 
 namespace detail {
 
@@ -37,23 +42,35 @@ class StepKey {
         return add(static_cast<const void*>(x.data())).add(s.n).add(s.h).add(s.w).add(s.c);
     }
     template <class T, Device D> StepKey& add(const Variable<T, D>& x) { return add(x.value()); }
-#ifdef HOLON_CUDA
-    StepKey& add(const op::Targets<Gpu>& targets) {
+    template <std::same_as<Gpu> D> StepKey& add(const op::Targets<D>& targets) {
         return add(targets.size()).add(targets.classes()).add(targets.labels()).add(targets.weights());
     }
-    StepKey& add(const op::Warps<Gpu>& warps) { return add(warps.size()).add(warps.images()).add(warps.shifted()); }
-    StepKey& add(const gpu::Settings& settings) {
+    template <std::same_as<Gpu> D> StepKey& add(const op::Warps<D>& warps) {
+        return add(warps.size()).add(warps.images()).add(warps.shifted());
+    }
+    template <std::same_as<gpu::Settings> S> StepKey& add(const S& settings) {
         return add(settings.numerics.tf32)
             .add(settings.numerics.deterministic)
             .add(settings.workspace_budget)
             .add(settings.timed_engines);
     }
-#endif
     friend bool operator==(const StepKey&, const StepKey&) = default;
 
  private:
     std::vector<std::uint64_t> words_;
 };
+
+/// A device's recorded steps; most devices have none.
+template <Device D> struct Recorded {
+    struct Need {};
+    struct Recording {};
+};
+#ifdef HOLON_CUDA
+template <> struct Recorded<Gpu> {
+    using Need = gpu::RecordingNeed;
+    using Recording = gpu::Recording;
+};
+#endif
 
 }  // namespace detail
 
@@ -75,15 +92,11 @@ template <class Net, class Result> class CapturedStep {
  public:
     explicit CapturedStep(Net& net, CapturedStepOptions options = {}, Context<D>& context = default_context<D>())
         : net_(net), options_(std::move(options)), context_(context) {
-#ifdef HOLON_CUDA
         if constexpr (on_gpu) spare_ = context.memory().ask_on_shortage([this] { return give_back(); });
-#endif
     }
     ~CapturedStep() {
         forget();
-#ifdef HOLON_CUDA
         if constexpr (on_gpu) context_.memory().forget(spare_);
-#endif
     }
     CapturedStep(const CapturedStep&) = delete;
     CapturedStep& operator=(const CapturedStep&) = delete;
@@ -95,12 +108,10 @@ template <class Net, class Result> class CapturedStep {
     template <class Optimizer, class... Inputs, class Step>
     const Result& run([[maybe_unused]] const Optimizer& optimizer, [[maybe_unused]] const std::tuple<Inputs...>& inputs,
                       const Step& step) {
-#ifdef HOLON_CUDA
         if constexpr (on_gpu) {
             if (options_.recorded && !detail::policy().check_finite && !detail::policy().profiler)
                 return run_on_gpu(optimizer, inputs, step);
         }
-#endif
         ++runs_;
         return result_ = step();
     }
@@ -119,13 +130,12 @@ template <class Net, class Result> class CapturedStep {
  private:
     static constexpr bool on_gpu = std::same_as<D, Gpu>;
 
-#ifdef HOLON_CUDA
     struct Kind {
         detail::StepKey key;
-        std::optional<gpu::RecordingNeed> need;
+        std::optional<typename detail::Recorded<D>::Need> need;
         Result result;
         std::vector<Tensor<A, D>> gradients;  // that parameters have after the step
-        std::unique_ptr<gpu::Recording> recording;
+        std::unique_ptr<typename detail::Recorded<D>::Recording> recording;
         bool refused = false;
     };
 
@@ -226,10 +236,6 @@ template <class Net, class Result> class CapturedStep {
     std::list<Kind> kinds_;
     std::set<std::string> said_;
     int spare_ = 0;
-#else
-    struct Kind {};
-    std::list<Kind> kinds_;
-#endif
     Net& net_;
     CapturedStepOptions options_;
     Context<D>& context_;

@@ -49,9 +49,7 @@ template <class Options> void pace(const Options& options, const std::list<Pace>
 
 /// Zeros that stay with an optimizer. A recording would make zeros of them again at each launch.
 template <class A, Device D> Tensor<A, D> first_moment(const Shape& shape, Context<D>& context) {
-#ifdef HOLON_CUDA
     if constexpr (std::same_as<D, Gpu>) context.expects_live("an optimizer's moments are made");
-#endif
     const Lasting lasting;
     return zeros<A, D>(shape, context);
 }
