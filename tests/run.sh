@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Installs what is missing (apt), builds, and runs every test this machine can run.
-#   tests/run.sh [--no-install] [--build DIR] [-D... for cmake] [-- arguments for ctest]
+# Installs what is missing (apt), builds, and runs the tests that a change can break on this machine.
+#   tests/run.sh [--no-install] [--all] [--build DIR] [-D... for cmake] [-- arguments for ctest]
+# --all runs the slow families too, and compiles the kernels for every architecture instead of one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-build=build install=yes cmake_arguments=()
+build=build install=yes all=no cmake_arguments=()
 while [ $# -gt 0 ]; do
     case "$1" in
         --no-install) install=no ;;
+        --all) all=yes ;;
         --build) build=$2; shift ;;
         -D*) cmake_arguments+=("$1") ;;
         --) shift; break ;;
@@ -15,6 +17,15 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ "$install" = no ] || bash examples/install.sh
-cmake -S . -B "$build" -G Ninja -DHOLON_TESTS=ON -DHOLON_EXAMPLES=ON "${cmake_arguments[@]}"
+which=(-LE slow) architectures="75-real"
+if [ "$all" = yes ]; then which=() architectures="75-real;80-real;86-real;89-real;90"; fi
+cmake -S . -B "$build" -G Ninja -DHOLON_TESTS=ON -DHOLON_EXAMPLES=ON "-DHOLON_CUDA_ARCHITECTURES=$architectures" \
+    "${cmake_arguments[@]}"
 cmake --build "$build"
-ctest --test-dir "$build" --output-on-failure "$@"
+failed=0
+ctest --test-dir "$build" --output-on-failure "${which[@]}" "$@" || failed=$?
+if [ "$all" = no ]; then
+    echo "Left out, as slow: $(ctest --test-dir "$build" -N -L slow | sed -n 's/^ *Test *#[0-9]*: //p' | tr '\n' ' ')"
+    echo "To run these as well: bash tests/run.sh --all"
+fi
+exit "$failed"

@@ -89,10 +89,9 @@ inline Random parse_random(const std::string& path, const std::string& key, cons
 
 }  // namespace detail
 
-/// Parameters and running statistics under their dotted names in PyTorch's layouts, with the `num_batches_tracked` that
-/// its loader expects; generators (dropout) go into the metadata as `holon.random.<name>`.
-template <class Net> void add_network(SafetensorsWriter& file, Net& net) {
-    VisitorFor<Net> visit;
+namespace detail {
+template <class A, Device D> void add_network(SafetensorsWriter& file, const Members<A, D>& members) {
+    Visitor<A, D> visit;
     visit.on_parameter = [&](const std::string& name, auto& p) { detail::add_tensor(file, name, p.role(), p.value()); };
     visit.on_state = [&](const std::string& name, auto& state) {
         detail::add_tensor(file, name, Role::vector, state.value());
@@ -105,8 +104,13 @@ template <class Net> void add_network(SafetensorsWriter& file, Net& net) {
     visit.on_random = [&](const std::string& name, Random& random) {
         file.metadata("holon.random." + name, detail::format_random(random));
     };
-    Members(net).tell(visit);
+    members.tell(visit);
 }
+}  // namespace detail
+
+/// Parameters and running statistics under their dotted names in PyTorch's layouts, with the `num_batches_tracked` that
+/// its loader expects; generators (dropout) go into the metadata as `holon.random.<name>`.
+template <class Net> void add_network(SafetensorsWriter& file, Net& net) { detail::add_network(file, Members(net)); }
 
 /// Moments as `adam.first.<name>` and `adam.second.<name>`, the step count in the metadata.
 template <class A, Device D> void add_optimizer(SafetensorsWriter& file, const Adam<A, D>& adam) {
@@ -137,10 +141,9 @@ struct LoadReport {
     std::vector<std::string> notices;     ///< sentences for the run's header
 };
 
-/// Fills every parameter and running statistic of `net` from the file, names matched exactly (a leading "module." is
-/// taken off). What is missing, left over or of another shape is refused with all the names, unless `options` allows
-/// it. Nothing in `net` is changed when the names do not match.
-template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& net, const LoadOptions& options = {}) {
+namespace detail {
+template <class A, Device D>
+LoadReport load_network(const SafetensorsFile& file, const Members<A, D>& members, const LoadOptions& options) {
     const auto covered = [](const std::vector<std::string>& prefixes, std::string_view name) {
         for (const std::string& prefix : prefixes)
             if (under(name, prefix)) return true;
@@ -177,10 +180,10 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
         }
         reads.push_back([&file, entry, role, tensor] { detail::read_tensor(file, *entry, role, tensor); });
     };
-    VisitorFor<Net> visit;
+    Visitor<A, D> visit;
     visit.on_parameter = [&](const std::string& name, auto& p) { want(name, p.role(), p.writable()); };
     visit.on_state = [&](const std::string& name, auto& state) { want(name, Role::vector, state.writable()); };
-    Members(net).tell(visit);
+    members.tell(visit);
 
     std::vector<std::string> unknown;
     for (const auto& [name, entry] : entries) {
@@ -219,8 +222,16 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
         if (const auto found = file.metadata().find(key); found != file.metadata().end())
             random = detail::parse_random(file.path(), key, found->second);
     };
-    Members(net).tell(visit);
+    members.tell(visit);
     return report;
+}
+}  // namespace detail
+
+/// Fills every parameter and running statistic of `net` from the file, names matched exactly (a leading "module." is
+/// taken off). What is missing, left over or of another shape is refused with all the names, unless `options` allows
+/// it. Nothing in `net` is changed when the names do not match.
+template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& net, const LoadOptions& options = {}) {
+    return detail::load_network(file, Members(net), options);
 }
 
 namespace detail {

@@ -14,14 +14,7 @@ struct BatchNorm2d : Named, FollowsStatistics {
     using device = D;
     using A = Accumulate<T>;
 
-    explicit BatchNorm2d(int channels, const BatchNormOptions& o = {})
-        : options(o),
-          weight(Role::vector, vector_shape(channels)),
-          bias(Role::vector, vector_shape(channels)),
-          running_mean(vector_shape(channels), A(0)),
-          running_var(vector_shape(channels), A(1)) {
-        constant(weight, A(1));
-    }
+    explicit BatchNorm2d(int channels, const BatchNormOptions& o = {});
 
     BatchNormState state(Mode mode) const {
         if (mode == Mode::evaluate) return BatchNormState::running;
@@ -48,12 +41,25 @@ struct BatchNorm2d : Named, FollowsStatistics {
     State<A, D> running_mean, running_var;
 
  private:
-    Variable<T, D> run(const Variable<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
-        return within(name, [&] {
-            return holon::batch_norm(x, residual, weight.variable(), bias.variable(), running_mean.writable(),
-                                     running_var.writable(), relu, state(mode), options);
-        });
-    }
+    Variable<T, D> run(const Variable<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode);
 };
+
+template <Element T, Device D>
+BatchNorm2d<T, D>::BatchNorm2d(int channels, const BatchNormOptions& o)
+    : options(o),
+      weight(Role::vector, vector_shape(channels)),
+      bias(Role::vector, vector_shape(channels)),
+      running_mean(vector_shape(channels), A(0)),
+      running_var(vector_shape(channels), A(1)) {
+    constant(weight, A(1));
+}
+
+template <Element T, Device D>
+Variable<T, D> BatchNorm2d<T, D>::run(const Variable<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
+    return within(name, [&] {
+        return holon::batch_norm(x, residual, weight.variable(), bias.variable(), running_mean.writable(),
+                                 running_var.writable(), relu, state(mode), options);
+    });
+}
 
 }  // namespace holon

@@ -24,29 +24,9 @@ struct Bottleneck : Named {
     using element = T;
     using device = D;
 
-    Bottleneck(const BottleneckOptions& o, Random& random)
-        : conv1({.in = o.in, .out = o.reduce, .kernel = 1, .stride = o.stride_first ? o.stride : 1, .bias = o.bias}, random),
-          bn1(o.reduce, o.norm),
-          conv2({.in = o.reduce, .out = o.middle, .kernel = 3, .stride = o.stride_first ? 1 : o.stride, .padding = 1,
-                 .bias = o.bias},
-                random),
-          bn2(o.middle, o.norm),
-          conv3({.in = o.middle, .out = o.out, .kernel = 1, .bias = o.bias}, random),
-          bn3(o.out, o.norm) {
-        conv1.redone = conv2.redone = Recompute::block;
-        conv3.redone = Recompute::expansion;
-        if (o.project || o.stride != 1 || o.in != o.out) {
-            downsample.emplace(Conv2dOptions{.in = o.in, .out = o.out, .kernel = 1, .stride = o.stride, .bias = o.bias},
-                               o.norm, random);
-        }
-    }
+    Bottleneck(const BottleneckOptions& o, Random& random);
 
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
-        Variable<T, D> y = bn1.relu(conv1(x, mode), mode);
-        y = bn2.relu(conv2(y, mode), mode);
-        y = conv3(y, mode);
-        return bn3.add_relu(y, downsample ? (*downsample)(x, mode) : x, mode);
-    }
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) {
         visit("conv1", conv1);
         visit("bn1", bn1);
@@ -79,5 +59,35 @@ struct Bottleneck : Named {
     BatchNorm2d<T, D> bn3;
     std::optional<Projection> downsample;
 };
+
+template <Element T, Device D>
+Bottleneck<T, D>::Bottleneck(const BottleneckOptions& o, Random& random)
+    : conv1({.in = o.in, .out = o.reduce, .kernel = 1, .stride = o.stride_first ? o.stride : 1, .bias = o.bias},
+            random),
+      bn1(o.reduce, o.norm),
+      conv2({.in = o.reduce,
+             .out = o.middle,
+             .kernel = 3,
+             .stride = o.stride_first ? 1 : o.stride,
+             .padding = 1,
+             .bias = o.bias},
+            random),
+      bn2(o.middle, o.norm),
+      conv3({.in = o.middle, .out = o.out, .kernel = 1, .bias = o.bias}, random),
+      bn3(o.out, o.norm) {
+    conv1.redone = conv2.redone = Recompute::block;
+    conv3.redone = Recompute::expansion;
+    if (o.project || o.stride != 1 || o.in != o.out) {
+        downsample.emplace(Conv2dOptions{.in = o.in, .out = o.out, .kernel = 1, .stride = o.stride, .bias = o.bias},
+                           o.norm, random);
+    }
+}
+
+template <Element T, Device D> Variable<T, D> Bottleneck<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
+    Variable<T, D> y = bn1.relu(conv1(x, mode), mode);
+    y = bn2.relu(conv2(y, mode), mode);
+    y = conv3(y, mode);
+    return bn3.add_relu(y, downsample ? (*downsample)(x, mode) : x, mode);
+}
 
 }  // namespace holon

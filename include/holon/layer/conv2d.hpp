@@ -13,17 +13,9 @@ struct Conv2d : Named {
     using device = D;
     using A = Accumulate<T>;
 
-    Conv2d(const Conv2dOptions& o, Random& random)
-        : options(o), weight(Role::filter, op::filter_shape(o)) {
-        he_normal(weight, random);
-        if (o.bias) bias.emplace(Role::vector, vector_shape(o.out));
-    }
+    Conv2d(const Conv2dOptions& o, Random& random);
 
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode) {
-        return within(name, [&] {
-            return holon::conv2d(x, weight.variable(), bias ? bias->variable() : Variable<A, D>(), options, redone);
-        });
-    }
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode);
     void members(auto& visit) {
         visit("weight", weight);
         visit("bias", bias);
@@ -34,5 +26,17 @@ struct Conv2d : Named {
     Parameter<A, D> weight;
     std::optional<Parameter<A, D>> bias;
 };
+
+template <Element T, Device D>
+Conv2d<T, D>::Conv2d(const Conv2dOptions& o, Random& random) : options(o), weight(Role::filter, op::filter_shape(o)) {
+    he_normal(weight, random);
+    if (o.bias) bias.emplace(Role::vector, vector_shape(o.out));
+}
+
+template <Element T, Device D> Variable<T, D> Conv2d<T, D>::operator()(const Variable<T, D>& x, Mode) {
+    return within(name, [&] {
+        return holon::conv2d(x, weight.variable(), bias ? bias->variable() : Variable<A, D>(), options, redone);
+    });
+}
 
 }  // namespace holon

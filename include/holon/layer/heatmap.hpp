@@ -21,18 +21,20 @@ struct Heatmap : Named {
     Heatmap(int features, int classes, Extent window_, HeatmapActivation activation_, Random& random)
         : window(window_), activation(activation_), fc(features, classes, random) {}
 
-    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) {
-        return within(name, [&] {
-            const Variable<T, D> pooled = average_pool2d(x, Pool2dOptions{.window = window, .stride = 1});
-            const Variable<A, D> scores = fc(convert<A>(pooled), mode);
-            return activation == HeatmapActivation::relu ? relu(scores) : softmax(scores);
-        });
-    }
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) { visit("fc", fc); }
 
     Extent window;
     HeatmapActivation activation;
     Linear<A, D> fc;
 };
+
+template <Element T, Device D> auto Heatmap<T, D>::operator()(const Variable<T, D>& x, Mode mode) -> Variable<A, D> {
+    return within(name, [&] {
+        const Variable<T, D> pooled = average_pool2d(x, Pool2dOptions{.window = window, .stride = 1});
+        const Variable<A, D> scores = fc(convert<A>(pooled), mode);
+        return activation == HeatmapActivation::relu ? relu(scores) : softmax(scores);
+    });
+}
 
 }  // namespace holon

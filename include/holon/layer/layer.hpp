@@ -217,3 +217,7 @@ template <class A, Device D> void name_layers(const Members<A, D>& members) {
 template <class Net> void name_layers(Net& net) { detail::name_layers(Members(net)); }
 
 }  // namespace holon
+
+#ifdef HOLON_COMPILED
+#include <holon/compiled/graph.hpp>
+#endif

@@ -13,14 +13,9 @@ struct Linear : Named {
     using device = D;
     using A = Accumulate<T>;
 
-    Linear(int in, int out, Random& random)
-        : weight(Role::matrix, Shape{out, 1, 1, in}), bias(Role::vector, vector_shape(out)) {
-        glorot_uniform(weight, random);
-    }
+    Linear(int in, int out, Random& random);
 
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode) {
-        return within(name, [&] { return holon::linear(x, weight.variable(), bias.variable()); });
-    }
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode);
     void members(auto& visit) {
         visit("weight", weight);
         visit("bias", bias);
@@ -28,5 +23,15 @@ struct Linear : Named {
 
     Parameter<A, D> weight, bias;
 };
+
+template <Element T, Device D>
+Linear<T, D>::Linear(int in, int out, Random& random)
+    : weight(Role::matrix, Shape{out, 1, 1, in}), bias(Role::vector, vector_shape(out)) {
+    glorot_uniform(weight, random);
+}
+
+template <Element T, Device D> Variable<T, D> Linear<T, D>::operator()(const Variable<T, D>& x, Mode) {
+    return within(name, [&] { return holon::linear(x, weight.variable(), bias.variable()); });
+}
 
 }  // namespace holon

@@ -17,8 +17,7 @@ enum class Role {
 template <class A, Device D>
 class Parameter {
  public:
-    Parameter(Role role, Shape shape, Context<D>& context = default_context<D>())
-        : role_(role), leaf_(Variable<A, D>::leaf(zeros_that_last(shape, context))) {}
+    Parameter(Role role, Shape shape, Context<D>& context = default_context<D>());
     Parameter(Parameter&&) noexcept = default;
     Parameter& operator=(Parameter&&) noexcept = default;
 
@@ -56,6 +55,10 @@ class Parameter {
     Variable<A, D> leaf_;
     bool frozen_ = false;
 };
+
+template <class A, Device D>
+Parameter<A, D>::Parameter(Role role, Shape shape, Context<D>& context)
+    : role_(role), leaf_(Variable<A, D>::leaf(zeros_that_last(shape, context))) {}
 
 /// A tensor that travels with the layer but is measured, not learned: running statistics.
 template <class A, Device D>

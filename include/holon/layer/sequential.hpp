@@ -14,14 +14,16 @@ struct Sequential : Named {
         layers.push_back(std::move(layer));
         return *this;
     }
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
-        Variable<T, D> y = x;
-        for (auto& layer : layers) y = layer(y, mode);
-        return y;
-    }
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) { visit(std::string_view(), layers); }
 
     std::vector<AnyLayer<T, D>> layers;
 };
+
+template <Element T, Device D> Variable<T, D> Sequential<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
+    Variable<T, D> y = x;
+    for (auto& layer : layers) y = layer(y, mode);
+    return y;
+}
 
 }  // namespace holon

@@ -21,15 +21,8 @@ struct VggBlock : Named {
     using element = T;
     using device = D;
 
-    VggBlock(const VggBlockOptions& o, Random& random) : pool({.window = 2}) {
-        expects(o.units >= 1, "vgg block: ", o.units, " units; at least 1 is needed");
-        for (int u = 0; u < o.units; ++u) units.emplace_back(u == 0 ? o.in : o.out, o.out, o.norm, random);
-    }
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
-        Variable<T, D> y = x;
-        for (Unit& unit : units) y = unit.bn1.relu(unit.conv1(y, mode), mode);
-        return within(name, [&] { return pool(y, mode); });
-    }
+    VggBlock(const VggBlockOptions& o, Random& random);
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) { visit(std::string_view(), units); }
 
     struct Unit {
@@ -47,5 +40,17 @@ struct VggBlock : Named {
     std::list<Unit> units;
     MaxPool2d<T, D> pool;
 };
+
+template <Element T, Device D>
+VggBlock<T, D>::VggBlock(const VggBlockOptions& o, Random& random) : pool({.window = 2}) {
+    expects(o.units >= 1, "vgg block: ", o.units, " units; at least 1 is needed");
+    for (int u = 0; u < o.units; ++u) units.emplace_back(u == 0 ? o.in : o.out, o.out, o.norm, random);
+}
+
+template <Element T, Device D> Variable<T, D> VggBlock<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
+    Variable<T, D> y = x;
+    for (Unit& unit : units) y = unit.bn1.relu(unit.conv1(y, mode), mode);
+    return within(name, [&] { return pool(y, mode); });
+}
 
 }  // namespace holon

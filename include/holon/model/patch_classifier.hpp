@@ -14,16 +14,13 @@ struct PatchClassifier {
     using device = D;
     using A = Accumulate<T>;
 
-    PatchClassifier(std::string_view network, int classes, double dropout_rate, std::uint64_t seed)
-        : PatchClassifier(network, classes, dropout_rate, seed, Random(seed, 1)) {}
+    PatchClassifier(std::string_view network, int classes, double dropout_rate, std::uint64_t seed);
     PatchClassifier(PatchClassifier&&) noexcept = default;
     PatchClassifier& operator=(PatchClassifier&&) noexcept = default;
 
-    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) { return head(trunk(x, mode), mode); }
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode);
     /// The answer from what the trunk's first `depth` layers made of the image.
-    Variable<A, D> after(std::size_t depth, const Variable<T, D>& map, Mode mode) {
-        return head(trunk.run(map, mode, depth, trunk.depth()), mode);
-    }
+    Variable<A, D> after(std::size_t depth, const Variable<T, D>& map, Mode mode);
     void members(auto& visit) {
         visit(std::string_view(), trunk);
         visit("dropout", dropout);
@@ -36,14 +33,35 @@ struct PatchClassifier {
     Linear<A, D> fc;
 
  private:
-    Variable<A, D> head(const Variable<T, D>& map, Mode mode) {
-        return fc(dropout(convert<A>(global_average(map)), mode), mode);
-    }
-    PatchClassifier(std::string_view network, int classes, double rate, std::uint64_t seed, Random random)
-        : trunk(make_trunk<T, D>(network, random)), dropout(rate, seed, 2), fc(trunk.features, classes, random) {
-        fc.weight.decays = true;
-        name_layers(*this);
-    }
+    Variable<A, D> head(const Variable<T, D>& map, Mode mode);
+    PatchClassifier(std::string_view network, int classes, double rate, std::uint64_t seed, Random random);
 };
+
+template <Element T, Device D>
+auto PatchClassifier<T, D>::operator()(const Variable<T, D>& x, Mode mode) -> Variable<A, D> {
+    return head(trunk(x, mode), mode);
+}
+
+template <Element T, Device D>
+auto PatchClassifier<T, D>::after(std::size_t depth, const Variable<T, D>& map, Mode mode) -> Variable<A, D> {
+    return head(trunk.run(map, mode, depth, trunk.depth()), mode);
+}
+
+template <Element T, Device D>
+auto PatchClassifier<T, D>::head(const Variable<T, D>& map, Mode mode) -> Variable<A, D> {
+    return fc(dropout(convert<A>(global_average(map)), mode), mode);
+}
+
+template <Element T, Device D>
+PatchClassifier<T, D>::PatchClassifier(std::string_view network, int classes, double dropout_rate, std::uint64_t seed)
+    : PatchClassifier(network, classes, dropout_rate, seed, Random(seed, 1)) {}
+
+template <Element T, Device D>
+PatchClassifier<T, D>::PatchClassifier(std::string_view network, int classes, double rate, std::uint64_t seed,
+                                       Random random)
+    : trunk(make_trunk<T, D>(network, random)), dropout(rate, seed, 2), fc(trunk.features, classes, random) {
+    fc.weight.decays = true;
+    name_layers(*this);
+}
 
 }  // namespace holon

@@ -40,25 +40,7 @@ struct ResNet : Named {
     using element = T;
     using device = D;
 
-    ResNet(const ResNetOptions& o, Random& random)
-        : conv1({.in = 3, .out = o.stem, .kernel = 7, .stride = 2, .padding = 3, .bias = o.bias}, random),
-          bn1(o.stem, o.norm),
-          pool({.window = 3, .stride = 2, .padding = o.pool_padding}) {
-        conv1.redone = Recompute::block;
-        int in = o.stem;
-        for (int stage = 0; stage < 4; ++stage) {
-            const int width = o.widths[std::size_t(stage)];
-            for (int block = 0; block < o.blocks[std::size_t(stage)]; ++block) {
-                const int stride = block == 0 && stage > 0 ? 2 : 1;
-                stages[std::size_t(stage)].emplace_back(
-                    BottleneckOptions{.in = in, .reduce = width, .middle = width, .out = 4 * width, .stride = stride,
-                                      .stride_first = o.stride_first, .project = block == 0, .bias = o.bias,
-                                      .norm = o.norm},
-                    random);
-                in = 4 * width;
-            }
-        }
-    }
+    ResNet(const ResNetOptions& o, Random& random);
 
     Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return run(x, mode, 0, depth()); }
     void members(auto& visit) {
@@ -71,18 +53,7 @@ struct ResNet : Named {
         for (const auto& stage : stages) layers += stage.size();
         return layers;
     }
-    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
-        Variable<T, D> y = x;
-        for (std::size_t i = first; i < end; ++i) {
-            if (i == 0) {
-                y = bn1.relu(conv1(y, mode), mode);
-                y = within("maxpool", [&] { return pool(y, mode); });
-            } else {
-                y = block(i).layer(y, mode);
-            }
-        }
-        return y;
-    }
+    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end);
     void members_of(std::size_t i, auto& visit) {
         if (i == 0) {
             visit("conv1", conv1);
@@ -110,5 +81,45 @@ struct ResNet : Named {
         return {stage, i, *std::next(stages[stage].begin(), std::ptrdiff_t(i))};
     }
 };
+
+template <Element T, Device D>
+ResNet<T, D>::ResNet(const ResNetOptions& o, Random& random)
+    : conv1({.in = 3, .out = o.stem, .kernel = 7, .stride = 2, .padding = 3, .bias = o.bias}, random),
+      bn1(o.stem, o.norm),
+      pool({.window = 3, .stride = 2, .padding = o.pool_padding}) {
+    conv1.redone = Recompute::block;
+    int in = o.stem;
+    for (int stage = 0; stage < 4; ++stage) {
+        const int width = o.widths[std::size_t(stage)];
+        for (int block = 0; block < o.blocks[std::size_t(stage)]; ++block) {
+            const int stride = block == 0 && stage > 0 ? 2 : 1;
+            stages[std::size_t(stage)].emplace_back(BottleneckOptions{.in = in,
+                                                                      .reduce = width,
+                                                                      .middle = width,
+                                                                      .out = 4 * width,
+                                                                      .stride = stride,
+                                                                      .stride_first = o.stride_first,
+                                                                      .project = block == 0,
+                                                                      .bias = o.bias,
+                                                                      .norm = o.norm},
+                                                    random);
+            in = 4 * width;
+        }
+    }
+}
+
+template <Element T, Device D>
+Variable<T, D> ResNet<T, D>::run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
+    Variable<T, D> y = x;
+    for (std::size_t i = first; i < end; ++i) {
+        if (i == 0) {
+            y = bn1.relu(conv1(y, mode), mode);
+            y = within("maxpool", [&] { return pool(y, mode); });
+        } else {
+            y = block(i).layer(y, mode);
+        }
+    }
+    return y;
+}
 
 }  // namespace holon

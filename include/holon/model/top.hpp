@@ -82,23 +82,32 @@ inline BatchNormOptions top_norm() { return {.epsilon = 1e-3, .momentum = 0.01, 
 /// Bottleneck units in a row; the first has the stride, in its first 1x1, and a projection.
 template <Element T, Device D>
 struct BottleneckRow {
-    BottleneckRow(int in, const TopBlock& block, Random& random) {
-        for (int u = 0; u < block.units; ++u)
-            units.emplace_back(BottleneckOptions{.in = u == 0 ? in : block.out, .reduce = block.reduce,
-                                                 .middle = block.middle, .out = block.out, .stride = u == 0 ? 2 : 1,
-                                                 .stride_first = true, .project = u == 0, .bias = true,
-                                                 .norm = top_norm()},
-                               random);
-    }
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
-        Variable<T, D> y = x;
-        for (auto& unit : units) y = unit(y, mode);
-        return y;
-    }
+    BottleneckRow(int in, const TopBlock& block, Random& random);
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) { visit(std::string_view(), units); }
 
     std::list<Bottleneck<T, D>> units;
 };
+
+template <Element T, Device D> BottleneckRow<T, D>::BottleneckRow(int in, const TopBlock& block, Random& random) {
+    for (int u = 0; u < block.units; ++u)
+        units.emplace_back(BottleneckOptions{.in = u == 0 ? in : block.out,
+                                             .reduce = block.reduce,
+                                             .middle = block.middle,
+                                             .out = block.out,
+                                             .stride = u == 0 ? 2 : 1,
+                                             .stride_first = true,
+                                             .project = u == 0,
+                                             .bias = true,
+                                             .norm = top_norm()},
+                           random);
+}
+
+template <Element T, Device D> Variable<T, D> BottleneckRow<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
+    Variable<T, D> y = x;
+    for (auto& unit : units) y = unit(y, mode);
+    return y;
+}
 
 /// The blocks one after another, named by block and unit: 0.0.conv1.weight, ... Kernels take weight decay.
 template <Element T, Device D>
@@ -106,29 +115,33 @@ struct Top {
     using element = T;
     using device = D;
 
-    Top(int in, const std::vector<TopBlock>& spec, Random& random) : features(in) {
-        for (const TopBlock& block : spec) {
-            if (block.kind == TopBlock::Kind::bottleneck)
-                blocks.push_back(BottleneckRow<T, D>(features, block, random));
-            else
-                blocks.push_back(VggBlock<T, D>({.in = features, .out = block.out, .units = block.units,
-                                                 .norm = top_norm()},
-                                                random));
-            features = block.out;
-        }
-        Visitor<Accumulate<T>, D> visit;
-        visit.on_parameter = [](const std::string&, auto& p) { p.decays = p.role() == Role::filter; };
-        visit(std::string_view(), *this);
-    }
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
-        Variable<T, D> y = x;
-        for (auto& block : blocks) y = block(y, mode);
-        return y;
-    }
+    Top(int in, const std::vector<TopBlock>& spec, Random& random);
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) { visit(std::string_view(), blocks); }
 
     int features;  ///< channels of the last block
     std::vector<AnyLayer<T, D>> blocks;
 };
+
+template <Element T, Device D>
+Top<T, D>::Top(int in, const std::vector<TopBlock>& spec, Random& random) : features(in) {
+    for (const TopBlock& block : spec) {
+        if (block.kind == TopBlock::Kind::bottleneck)
+            blocks.push_back(BottleneckRow<T, D>(features, block, random));
+        else
+            blocks.push_back(
+                VggBlock<T, D>({.in = features, .out = block.out, .units = block.units, .norm = top_norm()}, random));
+        features = block.out;
+    }
+    Visitor<Accumulate<T>, D> visit;
+    visit.on_parameter = [](const std::string&, auto& p) { p.decays = p.role() == Role::filter; };
+    visit(std::string_view(), *this);
+}
+
+template <Element T, Device D> Variable<T, D> Top<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
+    Variable<T, D> y = x;
+    for (auto& block : blocks) y = block(y, mode);
+    return y;
+}
 
 }  // namespace holon

@@ -22,11 +22,7 @@ struct Trunk {
     /// Pixels of the input per position of the last map, along each axis.
     static constexpr int stride = 32;
 
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) {
-        expects(x.shape().h >= stride && x.shape().w >= stride, network, ": image ", x.shape(), " is smaller than ", stride,
-                "x", stride, ", the least this network can see; use a larger size");
-        return layers(x, mode);
-    }
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) { visit(std::string_view(), layers); }
 
     /// As a row (`RowOf`).
@@ -36,6 +32,12 @@ struct Trunk {
     }
     void members_of(std::size_t i, auto& visit) { layers.members_of(i, visit); }
 };
+
+template <Element T, Device D> Variable<T, D> Trunk<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
+    expects(x.shape().h >= stride && x.shape().w >= stride, network, ": image ", x.shape(), " is smaller than ", stride,
+            "x", stride, ", the least this network can see; use a larger size");
+    return layers(x, mode);
+}
 
 inline constexpr std::string_view trunk_names = "resnet50, resnet50-keras, resnet14, vgg16";
 

@@ -17,19 +17,7 @@ struct Vgg16 : Named {
     using element = T;
     using device = D;
 
-    explicit Vgg16(Random& random) {
-        constexpr std::array<int, 5> widths{64, 128, 256, 512, 512}, counts{2, 2, 3, 3, 3};
-        int in = 3, index = 0;
-        for (std::size_t b = 0; b < widths.size(); ++b) {
-            for (int c = 0; c < counts[b]; ++c, index += 2) {
-                units.push_back({index, c + 1 == counts[b],
-                                 Conv2d<T, D>({.in = in, .out = widths[b], .kernel = 3, .padding = 1, .bias = true}, random)});
-                units.back().conv.redone = Recompute::block;
-                in = widths[b];
-            }
-            ++index;
-        }
-    }
+    explicit Vgg16(Random& random);
 
     Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return run(x, mode, 0, depth()); }
     void members(auto& visit) {
@@ -38,18 +26,7 @@ struct Vgg16 : Named {
 
     /// As a row (`RowOf`): a convolution, its ReLU and, at the end of a block, its pool are one layer of it.
     std::size_t depth() const { return units.size(); }
-    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
-        Variable<T, D> y = x;
-        for (std::size_t i = first; i < end; ++i) {
-            Unit& unit = *std::next(units.begin(), std::ptrdiff_t(i));
-            y = unit.conv(y, mode);
-            y = within(unit.conv.name, [&] {
-                Variable<T, D> z = relu(y);
-                return unit.last ? max_pool2d(z, {.window = 2}) : z;
-            });
-        }
-        return y;
-    }
+    Variable<T, D> run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end);
     void members_of(std::size_t i, auto& visit) {
         Unit& unit = *std::next(units.begin(), std::ptrdiff_t(i));
         visit(text("features.", unit.index), unit.conv);
@@ -62,5 +39,34 @@ struct Vgg16 : Named {
     };
     std::list<Unit> units;
 };
+
+template <Element T, Device D> Vgg16<T, D>::Vgg16(Random& random) {
+    constexpr std::array<int, 5> widths{64, 128, 256, 512, 512}, counts{2, 2, 3, 3, 3};
+    int in = 3, index = 0;
+    for (std::size_t b = 0; b < widths.size(); ++b) {
+        for (int c = 0; c < counts[b]; ++c, index += 2) {
+            units.push_back(
+                {index, c + 1 == counts[b],
+                 Conv2d<T, D>({.in = in, .out = widths[b], .kernel = 3, .padding = 1, .bias = true}, random)});
+            units.back().conv.redone = Recompute::block;
+            in = widths[b];
+        }
+        ++index;
+    }
+}
+
+template <Element T, Device D>
+Variable<T, D> Vgg16<T, D>::run(const Variable<T, D>& x, Mode mode, std::size_t first, std::size_t end) {
+    Variable<T, D> y = x;
+    for (std::size_t i = first; i < end; ++i) {
+        Unit& unit = *std::next(units.begin(), std::ptrdiff_t(i));
+        y = unit.conv(y, mode);
+        y = within(unit.conv.name, [&] {
+            Variable<T, D> z = relu(y);
+            return unit.last ? max_pool2d(z, {.window = 2}) : z;
+        });
+    }
+    return y;
+}
 
 }  // namespace holon

@@ -15,16 +15,13 @@ struct WholeImage {
     using device = D;
     using A = Accumulate<T>;
 
-    WholeImage(Trunk<T, D> trunk_, const std::vector<TopBlock>& top_, int classes, std::uint64_t seed)
-        : WholeImage(std::move(trunk_), top_, classes, Random(seed, 3)) {}
+    WholeImage(Trunk<T, D> trunk_, const std::vector<TopBlock>& top_, int classes, std::uint64_t seed);
     WholeImage(WholeImage&&) noexcept = default;
     WholeImage& operator=(WholeImage&&) noexcept = default;
 
-    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) { return head(trunk(x, mode), mode); }
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode);
     /// The answer from what the trunk's first `depth` layers made of the image.
-    Variable<A, D> after(std::size_t depth, const Variable<T, D>& map, Mode mode) {
-        return head(trunk.run(map, mode, depth, trunk.depth()), mode);
-    }
+    Variable<A, D> after(std::size_t depth, const Variable<T, D>& map, Mode mode);
     void members(auto& visit) {
         visit(std::string_view(), trunk);
         visit("top", top);
@@ -36,16 +33,34 @@ struct WholeImage {
     Linear<A, D> fc;
 
  private:
-    Variable<A, D> head(const Variable<T, D>& map, Mode mode) {
-        return fc(convert<A>(global_average(top(map, mode))), mode);
-    }
-    WholeImage(Trunk<T, D> trunk_, const std::vector<TopBlock>& spec, int classes, Random random)
-        : trunk(std::move(trunk_)), top(trunk.features, spec, random), fc(top.features, classes, random) {
-        he_normal(fc.weight, random);
-        fc.weight.decays = true;
-        name_layers(*this);
-    }
+    Variable<A, D> head(const Variable<T, D>& map, Mode mode);
+    WholeImage(Trunk<T, D> trunk_, const std::vector<TopBlock>& spec, int classes, Random random);
 };
+
+template <Element T, Device D> auto WholeImage<T, D>::operator()(const Variable<T, D>& x, Mode mode) -> Variable<A, D> {
+    return head(trunk(x, mode), mode);
+}
+
+template <Element T, Device D>
+auto WholeImage<T, D>::after(std::size_t depth, const Variable<T, D>& map, Mode mode) -> Variable<A, D> {
+    return head(trunk.run(map, mode, depth, trunk.depth()), mode);
+}
+
+template <Element T, Device D> auto WholeImage<T, D>::head(const Variable<T, D>& map, Mode mode) -> Variable<A, D> {
+    return fc(convert<A>(global_average(top(map, mode))), mode);
+}
+
+template <Element T, Device D>
+WholeImage<T, D>::WholeImage(Trunk<T, D> trunk_, const std::vector<TopBlock>& top_, int classes, std::uint64_t seed)
+    : WholeImage(std::move(trunk_), top_, classes, Random(seed, 3)) {}
+
+template <Element T, Device D>
+WholeImage<T, D>::WholeImage(Trunk<T, D> trunk_, const std::vector<TopBlock>& spec, int classes, Random random)
+    : trunk(std::move(trunk_)), top(trunk.features, spec, random), fc(top.features, classes, random) {
+    he_normal(fc.weight, random);
+    fc.weight.decays = true;
+    name_layers(*this);
+}
 
 /// The conversion this library exists for: keeps the trunk and its weights, drops dropout and fc, puts a new top on.
 template <Element T, Device D>
@@ -62,10 +77,9 @@ struct PatchHeatmap {
     using device = D;
     using A = Accumulate<T>;
 
-    PatchHeatmap(PatchClassifier<T, D> patch, Extent window, HeatmapActivation activation)
-        : PatchHeatmap(std::move(patch), window, activation, Random()) {}
+    PatchHeatmap(PatchClassifier<T, D> patch, Extent window, HeatmapActivation activation);
 
-    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) { return heatmap(trunk(x, mode), mode); }
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode);
     void members(auto& visit) {
         visit(std::string_view(), trunk);
         visit("heatmap", heatmap);
@@ -75,11 +89,28 @@ struct PatchHeatmap {
     Heatmap<T, D> heatmap;
 
  private:
-    PatchHeatmap(PatchClassifier<T, D> patch, Extent window, HeatmapActivation activation, Random unused)
-        : trunk(std::move(patch.trunk)), heatmap(trunk.features, patch.classes(), window, activation, unused) {
-        heatmap.fc = std::move(patch.fc);
-        name_layers(*this);
-    }
+    PatchHeatmap(PatchClassifier<T, D> patch, Extent window, HeatmapActivation activation, Random unused);
 };
 
+template <Element T, Device D>
+PatchHeatmap<T, D>::PatchHeatmap(PatchClassifier<T, D> patch, Extent window, HeatmapActivation activation)
+    : PatchHeatmap(std::move(patch), window, activation, Random()) {}
+
+template <Element T, Device D>
+PatchHeatmap<T, D>::PatchHeatmap(PatchClassifier<T, D> patch, Extent window, HeatmapActivation activation,
+                                 Random unused)
+    : trunk(std::move(patch.trunk)), heatmap(trunk.features, patch.classes(), window, activation, unused) {
+    heatmap.fc = std::move(patch.fc);
+    name_layers(*this);
+}
+
+template <Element T, Device D>
+auto PatchHeatmap<T, D>::operator()(const Variable<T, D>& x, Mode mode) -> Variable<A, D> {
+    return heatmap(trunk(x, mode), mode);
+}
+
 }  // namespace holon
+
+#ifdef HOLON_COMPILED
+#include <holon/compiled/model.hpp>
+#endif

@@ -6,3 +6,7 @@
 #ifdef HOLON_CUDA
 #include <holon/op/gpu/gpu.hpp>
 #endif
+
+#ifdef HOLON_COMPILED
+#include <holon/compiled/op.hpp>
+#endif

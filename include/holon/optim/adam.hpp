@@ -49,39 +49,45 @@ template <class A, Device D> class Adam {
     std::map<std::string, Moments> moments;
 
  private:
-    Moments& moments_of(const std::string& name, const Parameter<A, D>& p) {
-        auto [place, fresh] = moments.try_emplace(name);
-        if (fresh) {
-            place->second.first = detail::first_moment<A>(p.shape(), p.value().context());
-            place->second.second = detail::first_moment<A>(p.shape(), p.value().context());
-        }
-        return place->second;
-    }
-    void take(const Members<A, D>& members, const Tensor<A, D>* scale, double gradient_scale) {
-        std::vector<op::AdamOperand<A, D>> operands;
-        std::list<detail::Pace> paces;
-        Context<D>* context = nullptr;
-        Visitor<A, D> visit;
-        visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
-            if (p.frozen() || !p.gradient()) return;
-            context = &p.value().context();
-            Moments& at = moments_of(name, p);
-            operands.push_back({&p.gradient(), &p.writable(), &at.first, &at.second, 0});
-            paces.push_back({name, p.decays});
-        };
-        members.tell(visit);
-        const auto now = [this, paces = std::move(paces), gradient_scale](std::span<op::Rates> rates) {
-            ++steps;
-            detail::pace(options, paces, rates);
-            return op::AdamStep{options.beta1, options.beta2, options.epsilon, steps, gradient_scale};
-        };
-        if (context)
-            op::adam(*context, std::move(operands), now, scale);
-        else
-            now({});
-        detail::lap("adam", Pass::step);
-    }
+    Moments& moments_of(const std::string& name, const Parameter<A, D>& p);
+    void take(const Members<A, D>& members, const Tensor<A, D>* scale, double gradient_scale);
 };
+
+template <class A, Device D>
+typename Adam<A, D>::Moments& Adam<A, D>::moments_of(const std::string& name, const Parameter<A, D>& p) {
+    auto [place, fresh] = moments.try_emplace(name);
+    if (fresh) {
+        place->second.first = detail::first_moment<A>(p.shape(), p.value().context());
+        place->second.second = detail::first_moment<A>(p.shape(), p.value().context());
+    }
+    return place->second;
+}
+
+template <class A, Device D>
+void Adam<A, D>::take(const Members<A, D>& members, const Tensor<A, D>* scale, double gradient_scale) {
+    std::vector<op::AdamOperand<A, D>> operands;
+    std::list<detail::Pace> paces;
+    Context<D>* context = nullptr;
+    Visitor<A, D> visit;
+    visit.on_parameter = [&](const std::string& name, Parameter<A, D>& p) {
+        if (p.frozen() || !p.gradient()) return;
+        context = &p.value().context();
+        Moments& at = moments_of(name, p);
+        operands.push_back({&p.gradient(), &p.writable(), &at.first, &at.second, 0});
+        paces.push_back({name, p.decays});
+    };
+    members.tell(visit);
+    const auto now = [this, paces = std::move(paces), gradient_scale](std::span<op::Rates> rates) {
+        ++steps;
+        detail::pace(options, paces, rates);
+        return op::AdamStep{options.beta1, options.beta2, options.epsilon, steps, gradient_scale};
+    };
+    if (context)
+        op::adam(*context, std::move(operands), now, scale);
+    else
+        now({});
+    detail::lap("adam", Pass::step);
+}
 
 /// The Adam for a network's parameters.
 template <class Net>
