@@ -112,7 +112,8 @@ template <class T> double time_convolution(const bench::Query& q, dnnl_format_ta
 }
 
 template <class T> int measure(const pipeline::Options& o, int classes, int runs, bool table) {
-    cpu::expects_processor<T>();
+    expects<DeviceError>(!std::same_as<T, bfloat16> || cpu::native_bfloat16(), "--precision bf16: ",
+                         cpu::bfloat16_means(), ", so there is none to time by itself; use fp32");
     const Work work = work_of<T>(o, classes);
     double nhwc = 0, blocked = 0;
     if (table) std::cout << "times  nhwc ms  blocked ms  GFLOP  convolution\n";

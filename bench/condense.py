@@ -12,7 +12,8 @@ def rounded(value):
 
 
 def main():
-    report = json.load(sys.stdin)
+    output = sys.stdin.read()
+    report = json.loads(output[output.index("{") :])  # after what the program says of the device
     context = {key: report["context"][key] for key in KEPT if key in report["context"]}
     rows = [
         {key: rounded(value) for key, value in row.items() if key not in DROPPED} for row in report["benchmarks"]

@@ -8,7 +8,6 @@
 
 #include <array>
 #include <cstdio>
-#include <cstring>
 #include <iostream>
 #include <sstream>
 
@@ -100,9 +99,6 @@ int all(const std::string& self) {
         for (const Recompute policy : {Recompute::nothing, Recompute::expansion, Recompute::block}) {
             const std::string name(recompute_policies[std::size_t(policy)].second);
             const std::string arguments = text("resnet50 ", precision, ' ', s.n, ' ', s.h, ' ', s.w, ' ', int(policy));
-#if defined(__x86_64__)
-            if (!std::strcmp(precision, "bf16") && !__builtin_cpu_supports("avx512bw")) continue;
-#endif
             const auto planned = in_a_process(self, "plan " + arguments), ran = in_a_process(self, "run " + arguments);
             const double grown = ran.at(2);
             const double apart = std::max({std::abs(planned.at(1) / grown - 1), std::abs(ran.at(1) / grown - 1),

@@ -28,7 +28,7 @@ struct Prepared {
     std::int64_t scratch = 0;     ///< bytes, of all of them
     Layout scratch_layout;
     std::string implementation;
-    std::uint64_t number = 0;     ///< names this form of a filter
+    std::uint64_t number = 0;     ///< names this form of a filter: the same for the same layout and kind of primitive
 };
 
 /// What decides a primitive. Unused places are 0.
@@ -79,29 +79,34 @@ class Engine {
     std::shared_ptr<Prepared> keep(const Key& key, Prepared prepared) {
         const std::shared_ptr<Prepared> kept(new Prepared(std::move(prepared)));
         kept->scratch_layout = Layout({kept->scratch}, dnnl_u8, dnnl_x);
-        kept->number = ++made_;
+        ++made_;
+        if (kept->reorder) kept->number = number_of(key[0], kept->ours, kept->filter);
         order_.emplace_front(key, kept);
         if (order_.size() > capacity) order_.pop_back();
         return kept;
     }
+    /// Kinds are told apart, or the forms of one filter for two directions would be a second use of one, and kept.
+    std::uint64_t number_of(std::int64_t kind, const Layout& ours, const Layout& filter) {
+        std::uint64_t number = 0;
+        for (const FilterLayout& known : filter_layouts_) {
+            ++number;
+            if (known.kind == kind && known.ours == ours && known.filter == filter) return number;
+        }
+        filter_layouts_.push_back({kind, Layout(ours.get()), Layout(filter.get())});
+        return number + 1;
+    }
 
+    struct FilterLayout {
+        std::int64_t kind;
+        Layout ours, filter;
+    };
     Handle<dnnl_engine_t, dnnl_engine_destroy> engine_;
     Handle<dnnl_stream_t, dnnl_stream_destroy> stream_;
     std::mutex mutex_;
     std::list<std::pair<Key, std::shared_ptr<Prepared>>> order_;  // the last used first
+    std::list<FilterLayout> filter_layouts_;
     std::uint64_t made_ = 0;
 };
-
-/// bfloat16 needs AVX-512 in oneDNN.
-template <Element T>
-void expects_processor() {
-#if defined(__x86_64__)
-    if constexpr (std::same_as<T, bfloat16>) {
-        static const bool capable = __builtin_cpu_supports("avx512bw");
-        expects<DeviceError>(capable, "bfloat16: this processor has no AVX-512, which oneDNN needs for it; use float");
-    }
-#endif
-}
 
 /// oneDNN's refusal as a sentence.
 [[noreturn]] inline void refuse(const char* op, const DeviceError& error, const std::string& facts) {

@@ -1,5 +1,6 @@
 // op/cpu/linear.hpp: the matrix product of a linear layer and its two transposes.
 #pragma once
+#include <holon/op/cpu/bfloat16.hpp>
 #include <holon/op/cpu/elementwise.hpp>
 #include <holon/op/cpu/engine.hpp>
 #include <holon/op/types.hpp>
@@ -8,12 +9,12 @@ namespace holon::op {
 
 namespace cpu {
 
-/// How oneDNN multiplies a (m x k) by b (k x n), read transposed where said, into floats; none of the extents is 0.
+/// How oneDNN multiplies a (m x k) by b (k x n), read transposed where said, into floats, or `adding` to them; none of the
+/// extents is 0.
 template <Element T>
 std::shared_ptr<Prepared> prepare_product(Engine& engine, bool a_transposed, bool b_transposed, std::int64_t m,
-                                          std::int64_t n, std::int64_t k) {
-    expects_processor<T>();
-    const Key key{16, std::same_as<T, bfloat16>, a_transposed, b_transposed, m, n, k};
+                                          std::int64_t n, std::int64_t k, bool adding = false) {
+    const Key key{16, std::same_as<T, bfloat16>, a_transposed, b_transposed, m, n, k, adding};
     return engine.prepared(key, [&] {
         constexpr auto type = dnnl_type<T>();
         Prepared made;
@@ -21,7 +22,7 @@ std::shared_ptr<Prepared> prepare_product(Engine& engine, bool a_transposed, boo
         made.filter = b_transposed ? Layout({k, n}, type, {1, k}) : Layout({k, n}, type, {n, 1});
         made.y = Layout({m, n}, dnnl_f32, {n, 1});
         try {
-            const auto how = product_descriptor(engine.get(), made.x, made.filter, made.y, own_scratch());
+            const auto how = product_descriptor(engine.get(), made.x, made.filter, made.y, own_scratch(adding));
             made.primitive = primitive(how);
             made.scratch = scratch_bytes(how);
             made.implementation = implementation_of(how);
@@ -32,7 +33,37 @@ std::shared_ptr<Prepared> prepare_product(Engine& engine, bool a_transposed, boo
     });
 }
 
-/// c (m x n) = a (m x k) b (k x n); each is dense, and read transposed where said.
+/// The same as `product` in float, of matrices widened to it: all of the smaller operand, which is a layer's weights, and as
+/// many positions of the other one at a time as `Bfloat16Means` says.
+inline void widened_product(Context<Cpu>& context, const bfloat16* a, bool a_transposed, const bfloat16* b,
+                            bool b_transposed, float* c, std::int64_t m, std::int64_t n, std::int64_t k) {
+    auto& engine = context.state<Engine>();
+    // A transposed a is a gradient of weights, a sum over the positions k of a and b; else the positions are m, of a and c.
+    const std::int64_t positions = a_transposed ? k : m, row = a_transposed ? m + n : k;
+    const std::int64_t numbers = context.state<Bfloat16Means>().piece_bytes / std::int64_t(sizeof(float));
+    const std::int64_t at_once = std::clamp<std::int64_t>(numbers / row, 1, positions);
+    const auto widen_all = [](const bfloat16* from, float* to, std::int64_t count) {
+        each(count, [=](std::int64_t i) { to[i] = float(from[i]); });
+    };
+    Tensor<float, Cpu> left({1, 1, at_once, a_transposed ? m : k}, context),
+        right({1, 1, a_transposed ? at_once : k, n}, context);
+    float *const wide_a = left.data(), *const wide_b = right.data();
+    if (!a_transposed) widen_all(b, wide_b, k * n);
+    for (std::int64_t i = 0; i < positions; i += at_once) {
+        const std::int64_t here = std::min(at_once, positions - i);
+        widen_all(a + i * (a_transposed ? m : k), wide_a, here * (a_transposed ? m : k));
+        if (a_transposed) widen_all(b + i * n, wide_b, here * n);
+        const auto p = prepare_product<float>(engine, a_transposed, b_transposed, a_transposed ? m : here, n,
+                                              a_transposed ? here : k, a_transposed && i > 0);
+        Tensor<std::uint8_t, Cpu> scratch({1, 1, 1, p->scratch}, context);
+        engine.run(p->primitive, {{DNNL_ARG_SRC, p->x, wide_a},
+                                  {DNNL_ARG_WEIGHTS, p->filter, wide_b},
+                                  {DNNL_ARG_DST, p->y, a_transposed ? c : c + i * n},
+                                  {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
+    }
+}
+
+/// c (m x n) = a (m x k) b (k x n); each is dense, and read transposed where said. a and b are not both transposed.
 template <Element T>
 void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, bool b_transposed, Accumulate<T>* c,
              std::int64_t m, std::int64_t n, std::int64_t k) {
@@ -40,6 +71,8 @@ void product(Context<Cpu>& context, const T* a, bool a_transposed, const T* b, b
         std::fill_n(c, m * n, Accumulate<T>(0));
         return;
     }
+    if constexpr (std::same_as<T, bfloat16>)
+        if (widens<T>(context)) return widened_product(context, a, a_transposed, b, b_transposed, c, m, n, k);
     if constexpr (std::same_as<T, double>) {
         for (std::int64_t i = 0; i < m; ++i)
             for (std::int64_t j = 0; j < n; ++j) {

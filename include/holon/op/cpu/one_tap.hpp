@@ -8,7 +8,7 @@ namespace holon::op::cpu {
 
 /// Whether the gradient of this filter is computed as the matrix product dy^T x instead of by oneDNN's convolution. With
 /// many channels and few positions in bfloat16 that is 1.0 to 1.3 times as fast (two Zen 4 cores, oneDNN 2.6), and comes
-/// out in our layout; in float, or with more positions, it is not.
+/// out in our layout; in float, or with more positions, it is not. For bfloat16 that oneDNN computes itself.
 template <Element T>
 bool filter_by_product(const Shape& x, const Conv2dOptions& o) {
     constexpr std::int64_t many = 256, few = 8192;
@@ -33,7 +33,7 @@ Tensor<T, Cpu> seen_positions(Context<Cpu>& context, const Tensor<T, Cpu>& x, co
 }
 
 /// Whether a gradient that joins one that is there at the image is computed by `prepare_turned`: in bfloat16 0.81 to 1.02 of the
-/// time of a gradient aside and its addition; in float, where the addition hides behind the arithmetic, it is up to 1.1.
+/// time of a gradient aside and its addition; in float, where the addition hides behind the arithmetic, it is up to 1.1. For bfloat16 that oneDNN computes itself.
 template <Element T>
 bool adds_turned(const Conv2dOptions& o) {
     return std::same_as<T, bfloat16> && o.kernel == Extent(1) && o.stride == Extent(1) && o.padding == Padding(0);
@@ -43,7 +43,6 @@ bool adds_turned(const Conv2dOptions& o) {
 /// only to what it computes forward, so this is a convolution of dy with the filter turned about (out and in exchanged).
 template <Element T>
 std::shared_ptr<Prepared> prepare_turned(Engine& engine, const Shape& x, const Conv2dOptions& o) {
-    expects_processor<T>();
     const Key key{4, dnnl_type<T>(), x.n, x.h, x.w, o.in, o.out};
     return engine.prepared(key, [&] {
         constexpr auto type = dnnl_type<T>();

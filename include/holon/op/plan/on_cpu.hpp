@@ -6,12 +6,21 @@
 namespace holon::op::plan {
 
 /// oneDNN's choice for a direction of this convolution on `cpu`, and all that `op::conv2d*` there asks its memory for
-/// besides operands and result: the scratchpad, the filter in oneDNN's layout, a gradient that is then added.
+/// besides operands and result: the scratchpad, the filter in oneDNN's layout, a gradient that is then added, images widened to float.
 template <Element T>
 Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, const Conv2dOptions& o, bool add) {
     if constexpr (std::same_as<T, double>) {
         return {"plain loops", 0, Choice::Form{}, 0};
     } else {
+        if constexpr (std::same_as<T, bfloat16>)
+            if (cpu::widens<T>(cpu)) {
+                const bool biased = o.bias && direction == Direction::forward;
+                const auto w = cpu::prepare_widened(cpu, direction, x, o, biased, add);
+                Choice choice{w.implementation(), std::size_t(w.scratch), Choice::Form{},
+                              std::size_t(w.bytes() + w.other_forms())};
+                if (!w.forms.empty()) choice.form = Choice::Form{w.forms[0]->filter.bytes(), w.forms[0]->number};
+                return choice;
+            }
         if (direction == Direction::to_filter && cpu::filter_by_product<T>(x, o)) {
             const std::int64_t positions = conv2d_shape(x, o).rows();
             const auto p = cpu::prepare_product<T>(cpu.state<cpu::Engine>(), true, false, o.out, o.in, positions);
