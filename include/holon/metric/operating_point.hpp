@@ -29,7 +29,7 @@ inline std::ostream& operator<<(std::ostream& out, const OperatingPoint& p) {
 /// What the threshold, chosen elsewhere, does on these cases. Throws `DataError` if a class is missing or the threshold
 /// is NaN, `NumericError` for a NaN score.
 inline OperatingPoint operating_point(double threshold, std::span<const double> score, std::span<const int> label) {
-    expects<DataError>(!std::isnan(threshold), "operating point: the threshold is not a number");
+    expects<DataError>(!is_nan(threshold), "operating point: the threshold is not a number");
     const detail::Ranking ranking(score, label);
     const auto all = ranking.pairs();
     OperatingPoint point{threshold, 0, all.positives, 0, all.negatives};

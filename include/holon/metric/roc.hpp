@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include <holon/core/element.hpp>
 #include <holon/core/error.hpp>
 
 namespace holon {
@@ -29,8 +30,7 @@ class Ranking {
         : score_(score), label_(label), order_(score.size()) {
         expects(score.size() == label.size(), "ranking: ", score.size(), " scores for ", label.size(), " labels");
         for (std::size_t i = 0; i < score.size(); ++i) {
-            expects<NumericError>(!std::isnan(score[i]), "ranking: score ", i, " of ", score.size(),
-                                  " is not a number");
+            expects<NumericError>(!is_nan(score[i]), "ranking: score ", i, " of ", score.size(), " is not a number");
             expects<DataError>(label[i] == 0 || label[i] == 1, "ranking: label ", i, " of ", label.size(), " is ",
                                label[i], "; 0 (negative) or 1 (positive) is needed");
         }

@@ -83,7 +83,7 @@ Tensor<A, D> step_scale(Context<D>& context, std::span<const Tensor<A, D>* const
     Tensor<A, D> out({1, 1, 1, 3}, context);
     if constexpr (std::same_as<D, Cpu>) {
         out.data()[0] = A(limit.clip > 0 && real > limit.clip ? limit.unscale * limit.clip / real : limit.unscale);
-        out.data()[1] = std::isfinite(norm) && (!loss || std::isfinite(loss->data()[0])) ? A(1) : A(0);
+        out.data()[1] = is_finite(norm) && (!loss || is_finite(loss->data()[0])) ? A(1) : A(0);
         out.data()[2] = A(norm);
     }
     return out;

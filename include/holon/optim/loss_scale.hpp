@@ -1,8 +1,9 @@
 // optim/loss_scale.hpp: float16's gradients are too small to be told from zero unless the loss is scaled up first.
 #pragma once
 #include <algorithm>
-#include <cmath>
 #include <optional>
+
+#include <holon/core/element.hpp>
 
 namespace holon {
 
@@ -30,7 +31,7 @@ class LossScale {
     /// Told the norm of the scaled gradients: what gradients are to be multiplied by in the step, or nothing if the
     /// step must not be taken.
     std::optional<double> accept(double norm) {
-        if (!std::isfinite(norm)) {
+        if (!is_finite(norm)) {
             scale_ = std::max(options_.least, scale_ / 2);
             good_ = 0;
             ++skipped_;

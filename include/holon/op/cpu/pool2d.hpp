@@ -1,5 +1,9 @@
 // op/cpu/pool2d.hpp: windows reduced; backward gathers, so that every element is written once and in the same order.
 #pragma once
+#include <bit>
+#include <limits>
+#include <type_traits>
+
 #include <holon/op/cpu/loop.hpp>
 #include <holon/op/types.hpp>
 
@@ -25,6 +29,15 @@ void positions_of(const Shape& s, const Body& body) {
             for (std::int64_t w = 0; w < s.w; ++w) body(row / s.h, row % s.h, w);
     });
 }
+
+#if __FINITE_MATH_ONLY__
+/// A whole number for each number, in the same order; NaN's is the largest.
+template <class A> inline auto rank(A x) {
+    using Bits = std::make_signed_t<typename detail::Magnitude<A>::Bits>;
+    const Bits bits = std::bit_cast<Bits>(x), largest = std::numeric_limits<Bits>::max();
+    return is_nan(x) ? largest : bits < 0 ? Bits(bits ^ largest) : bits;
+}
+#endif
 
 }  // namespace cpu
 
@@ -65,7 +78,11 @@ MaxPooled<T, Cpu> max_pool2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, con
 #pragma omp simd
                             for (std::int64_t k = 0; k < t.c; ++k) {
                                 const A v = cpu::widen(in[k]);
+#if __FINITE_MATH_ONLY__  // comparisons of numbers may lose a NaN
+                                const bool wins = cpu::rank(v) > cpu::rank(top[k]);
+#else
                                 const bool wins = v > top[k] || (v != v && top[k] == top[k]);
+#endif
                                 top[k] = wins ? v : top[k];
                                 tap[k] = wins ? me : tap[k];
                             }

@@ -39,7 +39,7 @@ bool all_finite(Context<Cpu>&, const Tensor<T, Cpu>& x) {
     const T* from = x.data();
     cpu::split(x.size(), threads, [&](std::int64_t begin, std::int64_t end, int t) {
         int found = 0;
-        for (std::int64_t i = begin; i < end; ++i) found |= !std::isfinite(cpu::widen(from[i]));
+        for (std::int64_t i = begin; i < end; ++i) found |= !is_finite(cpu::widen(from[i]));
         bad[std::size_t(t)] = found;
     });
     return std::accumulate(bad.begin(), bad.end(), 0) == 0;
