@@ -22,8 +22,10 @@ if [ "$all" = yes ]; then which=() architectures="75-real;80-real;86-real;89-rea
 cmake -S . -B "$build" -G Ninja -DHOLON_TESTS=ON -DHOLON_EXAMPLES=ON "-DHOLON_CUDA_ARCHITECTURES=$architectures" \
     "${cmake_arguments[@]}"
 cmake --build "$build"
+# As many tests at once as there are processors: most have one thread. Those that wait for others leave them the processor.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 failed=0
-ctest --test-dir "$build" --output-on-failure "${which[@]}" "$@" || failed=$?
+ctest --test-dir "$build" --output-on-failure -j "$(nproc)" "${which[@]}" "$@" || failed=$?
 if [ "$all" = no ]; then
     echo "Left out, as slow: $(ctest --test-dir "$build" -N -L slow | sed -n 's/^ *Test *#[0-9]*: //p' | tr '\n' ' ')"
     echo "To run these as well: bash tests/run.sh --all"

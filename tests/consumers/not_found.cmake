@@ -20,7 +20,7 @@ expects_said("holon_FOUND=.(0|FALSE). holon_cuda_FOUND=.FALSE.")
 fails(${find} ${no_toolkit} -DARGUMENTS=REQUIRED,COMPONENTS,cuda)
 expects_said("NOT FOUND.*the CUDA Toolkit .12.4 or later, with nvcc. was not found")
 fails(${find} ${no_toolkit} -DARGUMENTS=REQUIRED,COMPONENTS,gpu)
-expects_said("holon has no component gpu; its only one is cuda")
+expects_said("holon has no component gpu; there are cuda and compiled")
 
 # A toolkit, or a cuDNN, that is too old, and a toolkit without nvcc.
 fake_toolkit("${WORK}/cuda-11.8" 11.8.89)
