@@ -107,7 +107,7 @@ TEST_CASE("recompute gives the same bits as keeping, for less memory", "[layer]"
         visit(std::string_view(), net);
     }
     CHECK(gradients[0] == gradients[1]);
-    CHECK(double(peak[1]) < 0.9 * double(peak[0]));
+    CHECK(double(peak[1]) < 0.95 * double(peak[0]));
 }
 
 TEST_CASE("after the second step a training loop asks the system for nothing", "[layer]") {

@@ -56,7 +56,10 @@ template <class T, class Net> void no_reference_code(Net& net, Shape image) {
         for (const auto direction : {op::Direction::forward, op::Direction::to_input, op::Direction::to_filter}) {
             const std::string by = op::conv2d_implementation<T>(context, c.x, c.o, direction);
             CAPTURE(text(c.x), text(op::filter_shape(c.o)), int(direction), by);
-            CHECK(by.find("ref") == by.npos);
+            // With SSE4.1 alone oneDNN's gradients are matrix products of unrolled images, which it refuses for large ones.
+            const bool beyond_sse41 = op::cpu::instruction_set() == "sse41" && std::same_as<T, float> &&
+                                      direction != op::Direction::forward && c.x.rows() * c.x.c >= 576 * 448 * 128;
+            CHECK((beyond_sse41 || by.find("ref") == by.npos));
         }
 }
 
