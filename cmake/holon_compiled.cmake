@@ -1,18 +1,46 @@
-# The target holon::compiled: holon::holon and a library of its ops, layers, networks and optimizers, compiled once per build
-# tree for the element types of the CPU and of plans (include/holon/compiled). Programs that link it are compiled with
-# HOLON_COMPILED, which declares these instances `extern template`.
+# The target holon::compiled: holon::holon and a library of its ops, graph, layers, networks, optimizers and checkpoints,
+# compiled once per build tree for the element types of the CPU and of plans (the lists: include/holon/*/instances.hpp).
+# Programs that link it are compiled with HOLON_COMPILED, which declares these instances `extern template`.
 #
 # holon::compiled_cuda is both holon::compiled and holon::cuda, with the instances for the GPU; made where holon::cuda is.
-# HOLON_INCLUDE is the folder that holon/compiled lies in.
-function(holon_add_compiled_library name pattern)
-  file(GLOB sources CONFIGURE_DEPENDS "${HOLON_INCLUDE}/holon/compiled/${pattern}")
+
+# A library of the instances of device:element...; each pair is a source of its own.
+function(holon_add_compiled_library name)
+  foreach(pair IN LISTS ARGN)
+    string(REGEX MATCH "(.*):(.*)" unused "${pair}")
+    set(holon_device "${CMAKE_MATCH_1}")
+    set(holon_element "${CMAKE_MATCH_2}")
+    set(arguments "(template, ${holon_element}, ${holon_device})")
+    if(holon_element MATCHES "16")
+      set(holon_op_instances "HOLON_INSTANCES_OF_CONVERT${arguments}")
+      set(holon_instances "HOLON_INSTANCES_OF_GRAPH_CONVERT${arguments}")
+    else()
+      set(holon_op_instances "HOLON_INSTANCES_OF_ACCUMULATOR_OPS${arguments}")
+      set(holon_instances "HOLON_INSTANCES_OF_LOSSES${arguments}\nHOLON_INSTANCES_OF_PARAMETERS${arguments}")
+      if(holon_device STREQUAL "Gpu")
+        set(holon_op_instances "")  # the GPU's are functions of float, no templates
+      endif()
+    endif()
+    set(source "${CMAKE_CURRENT_BINARY_DIR}/holon_instances/${holon_device}_${holon_element}.cpp")
+    configure_file("${CMAKE_CURRENT_FUNCTION_LIST_DIR}/instances.cpp.in" "${source}" @ONLY)
+    list(APPEND sources "${source}")
+  endforeach()
   add_library(${name} STATIC EXCLUDE_FROM_ALL ${sources})
   target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang>:-fno-math-errno>)
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
+# Its sources need CUDA's headers and cuDNN's, which `includes` names, and no compiler but the one for C++.
+function(holon_add_compiled_gpu includes)
+  holon_add_compiled_library(holon_compiled_gpu Gpu:float Gpu:bfloat16 Gpu:float16)
+  target_link_libraries(holon_compiled_gpu PUBLIC holon_compiled_cpu)
+  target_compile_definitions(holon_compiled_gpu PRIVATE HOLON_CUDA=1)
+  target_include_directories(holon_compiled_gpu SYSTEM PRIVATE ${includes})
+endfunction()
+
 if(NOT TARGET holon_compiled_cpu)
-  holon_add_compiled_library(holon_compiled_cpu "[!g]*.cpp")
+  holon_add_compiled_library(holon_compiled_cpu
+    Cpu:float Cpu:bfloat16 Cpu:double Plan:float Plan:bfloat16 Plan:float16)
   target_link_libraries(holon_compiled_cpu PUBLIC holon::holon)
   target_compile_definitions(holon_compiled_cpu PUBLIC HOLON_COMPILED=1)
   # Imported, so that a library that links it can be exported, as holon::cuda is.
@@ -20,10 +48,7 @@ if(NOT TARGET holon_compiled_cpu)
   target_link_libraries(holon::compiled INTERFACE holon_compiled_cpu)
 endif()
 if(TARGET holon::cuda AND NOT TARGET holon_compiled_gpu)
-  holon_add_compiled_library(holon_compiled_gpu "gpu_*.cpp")
-  target_link_libraries(holon_compiled_gpu PUBLIC holon_compiled_cpu)
-  target_compile_definitions(holon_compiled_gpu PRIVATE HOLON_CUDA=1)
-  target_include_directories(holon_compiled_gpu SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} "${HOLON_CUDNN_INCLUDE}")
+  holon_add_compiled_gpu("${CUDAToolkit_INCLUDE_DIRS};${HOLON_CUDNN_INCLUDE}")
   add_library(holon::compiled_cuda INTERFACE IMPORTED GLOBAL)
   target_link_libraries(holon::compiled_cuda INTERFACE holon_compiled_gpu holon::cuda)
 endif()

@@ -219,5 +219,5 @@ template <class Net> void name_layers(Net& net) { detail::name_layers(Members(ne
 }  // namespace holon
 
 #ifdef HOLON_COMPILED
-#include <holon/compiled/graph.hpp>
+#include <holon/graph/instances.hpp>
 #endif

@@ -112,5 +112,5 @@ auto PatchHeatmap<T, D>::operator()(const Variable<T, D>& x, Mode mode) -> Varia
 }  // namespace holon
 
 #ifdef HOLON_COMPILED
-#include <holon/compiled/model.hpp>
+#include <holon/model/instances.hpp>
 #endif

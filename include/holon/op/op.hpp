@@ -8,5 +8,5 @@
 #endif
 
 #ifdef HOLON_COMPILED
-#include <holon/compiled/op.hpp>
+#include <holon/op/instances.hpp>
 #endif

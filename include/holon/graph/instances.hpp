@@ -1,6 +1,6 @@
-// compiled/graph.hpp: the functions of the graph that the library holon::compiled holds; see compiled/op.hpp.
+// graph/instances.hpp: the functions of the graph that the library holon::compiled holds; see op/instances.hpp.
 #pragma once
-#include <holon/compiled/op.hpp>
+#include <holon/op/instances.hpp>
 #include <holon/graph/affine_warp.hpp>
 #include <holon/graph/batch_norm.hpp>
 #include <holon/graph/conv2d.hpp>
@@ -31,44 +31,29 @@
     how Variable<T, D> affine_warp(const Variable<T, D>&, const op::Warps<D>&, const op::WarpOptions&);                \
     how Variable<T, D> affine_warp(const Variable<T, D>&, std::span<const op::Warp>, const op::WarpOptions&);
 
-/// Dropout of elements T on device D by masks of type `Mask`: what `op::dropout_mask` gives there.
-#define HOLON_INSTANCES_OF_DROPOUT(how, T, D, Mask) how Variable<T, D> dropout(const Variable<T, D>&, const Mask&);
+namespace holon {
+/// What `op::dropout_mask` gives on a device.
+template <Device D>
+using DropoutMaskOn =
+    decltype(op::dropout_mask(std::declval<Context<D>&>(), std::declval<op::DropoutMask (*)()>()));
+}  // namespace holon
 
-/// Losses of logits in A = float or double.
+/// Losses of logits in A = float or double, and dropout of what comes before them.
 #define HOLON_INSTANCES_OF_LOSSES(how, A, D)                                                                           \
     how Variable<A, D> cross_entropy(const Variable<A, D>&, const op::Targets<D>&);                                    \
-    how Variable<A, D> cross_entropy(const Variable<A, D>&, std::span<const int>, std::span<const float>);
+    how Variable<A, D> cross_entropy(const Variable<A, D>&, std::span<const int>, std::span<const float>);             \
+    how Variable<A, D> dropout(const Variable<A, D>&, const DropoutMaskOn<D>&);
 
-/// The conversion between 16-bit elements T and A = float, which logits are in.
-#define HOLON_INSTANCES_OF_GRAPH_CONVERT(how, A, T, D)                                                                 \
-    how Variable<A, D> convert<A>(const Variable<T, D>&);                                                              \
-    how Variable<T, D> convert<T>(const Variable<A, D>&);
+/// The conversion between 16-bit elements T and float, which logits are in.
+#define HOLON_INSTANCES_OF_GRAPH_CONVERT(how, T, D)                                                                    \
+    how Variable<float, D> convert<float>(const Variable<T, D>&);                                                      \
+    how Variable<T, D> convert<T>(const Variable<float, D>&);
 
 namespace holon {
-HOLON_INSTANCES_OF_GRAPH(extern template, float, Cpu)
-HOLON_INSTANCES_OF_GRAPH(extern template, bfloat16, Cpu)
-HOLON_INSTANCES_OF_GRAPH(extern template, double, Cpu)
-HOLON_INSTANCES_OF_DROPOUT(extern template, float, Cpu, op::DropoutMask)
-HOLON_INSTANCES_OF_DROPOUT(extern template, double, Cpu, op::DropoutMask)
-HOLON_INSTANCES_OF_LOSSES(extern template, float, Cpu)
-HOLON_INSTANCES_OF_LOSSES(extern template, double, Cpu)
-HOLON_INSTANCES_OF_GRAPH_CONVERT(extern template, float, bfloat16, Cpu)
-
-HOLON_INSTANCES_OF_GRAPH(extern template, float, Plan)
-HOLON_INSTANCES_OF_GRAPH(extern template, bfloat16, Plan)
-HOLON_INSTANCES_OF_GRAPH(extern template, float16, Plan)
-HOLON_INSTANCES_OF_DROPOUT(extern template, float, Plan, op::DropoutMask)
-HOLON_INSTANCES_OF_LOSSES(extern template, float, Plan)
-HOLON_INSTANCES_OF_GRAPH_CONVERT(extern template, float, bfloat16, Plan)
-HOLON_INSTANCES_OF_GRAPH_CONVERT(extern template, float, float16, Plan)
-
+HOLON_FOR_ELEMENTS(HOLON_INSTANCES_OF_GRAPH)
+HOLON_FOR_ACCUMULATORS(HOLON_INSTANCES_OF_LOSSES)
+HOLON_FOR_NARROW_ELEMENTS(HOLON_INSTANCES_OF_GRAPH_CONVERT)
 #ifdef HOLON_CUDA
-HOLON_INSTANCES_OF_GRAPH(extern template, float, Gpu)
-HOLON_INSTANCES_OF_GRAPH(extern template, bfloat16, Gpu)
-HOLON_INSTANCES_OF_GRAPH(extern template, float16, Gpu)
-HOLON_INSTANCES_OF_DROPOUT(extern template, float, Gpu, op::CardMask)
 HOLON_INSTANCES_OF_LOSSES(extern template, float, Gpu)
-HOLON_INSTANCES_OF_GRAPH_CONVERT(extern template, float, bfloat16, Gpu)
-HOLON_INSTANCES_OF_GRAPH_CONVERT(extern template, float, float16, Gpu)
 #endif
 }  // namespace holon

@@ -1,7 +1,7 @@
-// compiled/model.hpp: the layers, networks and optimizers that the library holon::compiled holds; see compiled/op.hpp.
+// model/instances.hpp: the layers, networks, optimizers and checkpoints that the library holon::compiled holds; see op/instances.hpp.
 #pragma once
 #include <holon/checkpoint/network.hpp>
-#include <holon/compiled/graph.hpp>
+#include <holon/graph/instances.hpp>
 #include <holon/layer/sequential.hpp>
 #include <holon/model/whole_image.hpp>
 #include <holon/optim/adam.hpp>
@@ -48,21 +48,9 @@
     how LoadReport detail::load_network(const SafetensorsFile&, const Members<A, D>&, const LoadOptions&);
 
 namespace holon {
-HOLON_INSTANCES_OF_MODELS(extern template, float, Cpu)
-HOLON_INSTANCES_OF_MODELS(extern template, bfloat16, Cpu)
-HOLON_INSTANCES_OF_MODELS(extern template, double, Cpu)
-HOLON_INSTANCES_OF_PARAMETERS(extern template, float, Cpu)
-HOLON_INSTANCES_OF_PARAMETERS(extern template, double, Cpu)
-
-HOLON_INSTANCES_OF_MODELS(extern template, float, Plan)
-HOLON_INSTANCES_OF_MODELS(extern template, bfloat16, Plan)
-HOLON_INSTANCES_OF_MODELS(extern template, float16, Plan)
-HOLON_INSTANCES_OF_PARAMETERS(extern template, float, Plan)
-
+HOLON_FOR_ELEMENTS(HOLON_INSTANCES_OF_MODELS)
+HOLON_FOR_ACCUMULATORS(HOLON_INSTANCES_OF_PARAMETERS)
 #ifdef HOLON_CUDA
-HOLON_INSTANCES_OF_MODELS(extern template, float, Gpu)
-HOLON_INSTANCES_OF_MODELS(extern template, bfloat16, Gpu)
-HOLON_INSTANCES_OF_MODELS(extern template, float16, Gpu)
 HOLON_INSTANCES_OF_PARAMETERS(extern template, float, Gpu)
 #endif
 }  // namespace holon

@@ -1,4 +1,4 @@
-// compiled/op.hpp: the ops that the library holon::compiled holds, so that programs which link it need not compile them.
+// op/instances.hpp: the ops that the library holon::compiled holds, so that programs which link it need not compile them.
 #pragma once
 #include <holon/op/op.hpp>
 
@@ -59,31 +59,33 @@
     how Tensor<A, D> step_scale(Context<D>&, std::span<const Tensor<A, D>* const>, const Tensor<A, D>*,                \
                                 const LimitNow&);
 
-/// The conversion of elements From to To and, unless they are the same, back.
-#define HOLON_INSTANCES_OF_CONVERT(how, To, From, D)                                                                   \
-    how Tensor<To, D> convert<To>(Context<D>&, const Tensor<From, D>&);                                                \
-    how Tensor<From, D> convert<From>(Context<D>&, const Tensor<To, D>&);
+/// The conversion between 16-bit elements T and float.
+#define HOLON_INSTANCES_OF_CONVERT(how, T, D)                                                                          \
+    how Tensor<float, D> convert<float>(Context<D>&, const Tensor<T, D>&);                                             \
+    how Tensor<T, D> convert<T>(Context<D>&, const Tensor<float, D>&);
+
+/// Calls list(extern template, T, D) for the elements of images on each device.
+#define HOLON_FOR_ELEMENTS(list)                                                                                       \
+    list(extern template, float, Cpu) list(extern template, bfloat16, Cpu) list(extern template, double, Cpu)          \
+    list(extern template, float, Plan) list(extern template, bfloat16, Plan) list(extern template, float16, Plan)      \
+    HOLON_FOR_ELEMENTS_OF_GPU(list)
+/// The same for the elements of parameters, statistics and logits on `Cpu` and `Plan`; the GPU's are float alone.
+#define HOLON_FOR_ACCUMULATORS(list)                                                                                   \
+    list(extern template, float, Cpu) list(extern template, double, Cpu) list(extern template, float, Plan)
+/// The same for the 16-bit elements of each device.
+#define HOLON_FOR_NARROW_ELEMENTS(list)                                                                                \
+    list(extern template, bfloat16, Cpu) list(extern template, bfloat16, Plan) list(extern template, float16, Plan)    \
+    HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list)
+#ifdef HOLON_CUDA
+#define HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list) list(extern template, bfloat16, Gpu) list(extern template, float16, Gpu)
+#define HOLON_FOR_ELEMENTS_OF_GPU(list) list(extern template, float, Gpu) HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list)
+#else
+#define HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list)
+#define HOLON_FOR_ELEMENTS_OF_GPU(list)
+#endif
 
 namespace holon::op {
-HOLON_INSTANCES_OF_OPS(extern template, float, Cpu)
-HOLON_INSTANCES_OF_OPS(extern template, bfloat16, Cpu)
-HOLON_INSTANCES_OF_OPS(extern template, double, Cpu)
-HOLON_INSTANCES_OF_ACCUMULATOR_OPS(extern template, float, Cpu)
-HOLON_INSTANCES_OF_ACCUMULATOR_OPS(extern template, double, Cpu)
-HOLON_INSTANCES_OF_CONVERT(extern template, float, bfloat16, Cpu)
-
-HOLON_INSTANCES_OF_OPS(extern template, float, Plan)
-HOLON_INSTANCES_OF_OPS(extern template, bfloat16, Plan)
-HOLON_INSTANCES_OF_OPS(extern template, float16, Plan)
-HOLON_INSTANCES_OF_ACCUMULATOR_OPS(extern template, float, Plan)
-HOLON_INSTANCES_OF_CONVERT(extern template, float, bfloat16, Plan)
-HOLON_INSTANCES_OF_CONVERT(extern template, float, float16, Plan)
-
-#ifdef HOLON_CUDA
-HOLON_INSTANCES_OF_OPS(extern template, float, Gpu)
-HOLON_INSTANCES_OF_OPS(extern template, bfloat16, Gpu)
-HOLON_INSTANCES_OF_OPS(extern template, float16, Gpu)
-HOLON_INSTANCES_OF_CONVERT(extern template, float, bfloat16, Gpu)
-HOLON_INSTANCES_OF_CONVERT(extern template, float, float16, Gpu)
-#endif
+HOLON_FOR_ELEMENTS(HOLON_INSTANCES_OF_OPS)
+HOLON_FOR_ACCUMULATORS(HOLON_INSTANCES_OF_ACCUMULATOR_OPS)
+HOLON_FOR_NARROW_ELEMENTS(HOLON_INSTANCES_OF_CONVERT)
 }  // namespace holon::op
