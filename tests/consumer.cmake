@@ -2,6 +2,9 @@
 # that has the language CUDA and a C++ standard of its own (language) or has not (plain). CUDA=compiled: holon::compiled instead.
 file(REMOVE_RECURSE "${WORK}")
 set(arguments -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS_INIT=-O0")
+if(STANDARD)
+  list(APPEND arguments -DCMAKE_CXX_STANDARD=${STANDARD} -DCMAKE_CXX_STANDARD_REQUIRED=ON)
+endif()
 if(dnnl_DIR)
   list(APPEND arguments "-Ddnnl_DIR=${dnnl_DIR}")
 endif()

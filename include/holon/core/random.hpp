@@ -50,7 +50,8 @@ class Random {
     std::uint64_t below(std::uint64_t count) {
         const auto r = philox(seed_, position_++, stream_);
         const std::uint64_t wide = (std::uint64_t(r[0]) << 32) | r[1];
-        return std::uint64_t((static_cast<unsigned __int128>(wide) * count) >> 64);
+        __extension__ using Product = unsigned __int128;  // not of ISO C++, which -Wpedantic says without the word
+        return std::uint64_t((Product(wide) * count) >> 64);
     }
     /// Standard normal, by Box and Muller (1958). Host only: logarithms differ between devices.
     double normal() {
