@@ -88,8 +88,8 @@ TEST_CASE("recompute gives the same bits as keeping, for less memory", "[layer]"
     auto& memory = default_context<Cpu>().memory();
     // So many images that activations are most of the memory: oneDNN's scratch does not grow with them, and is 15 MiB where
     // its convolutions are matrix products of unrolled images.
-    const std::vector<int> labels{0, 1, 0, 1, 0, 1};
-    const auto x = labelled_images<float>({6, 160, 160, 3}, labels, 1);
+    const std::vector<int> labels{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1};
+    const auto x = labelled_images<float>({12, 160, 160, 3}, labels, 1);
     std::map<std::string, std::vector<float>> gradients[2];
     std::size_t peak[2];
     for (const auto how : {Recompute::nothing, Recompute::batch_norm}) {
@@ -107,7 +107,7 @@ TEST_CASE("recompute gives the same bits as keeping, for less memory", "[layer]"
         visit(std::string_view(), net);
     }
     CHECK(gradients[0] == gradients[1]);
-    CHECK(double(peak[1]) < 0.95 * double(peak[0]));
+    CHECK(double(peak[1]) < 0.9 * double(peak[0]));
 }
 
 TEST_CASE("after the second step a training loop asks the system for nothing", "[layer]") {

@@ -7,20 +7,20 @@
 
 namespace holon::op::cpu {
 
-/// For images of `type`, which `name` names in messages, in the layout `images`.
+/// For images of `type`, which `name` names in messages.
 inline std::shared_ptr<Prepared> prepare_convolution(Engine& engine, dnnl_data_type_t type, std::string_view name,
                                                      Direction direction, const Shape& x, const Conv2dOptions& o,
-                                                     bool biased, dnnl_format_tag_t images = dnnl_nhwc) {
+                                                     bool biased) {
     const Shape y = conv2d_shape(x, o), f = filter_shape(o);
     const Key key{1 + int(direction), type, biased, x.n, x.h, x.w, x.c, o.out, o.kernel.h, o.kernel.w,
                   o.stride.h, o.stride.w, o.padding.top, o.padding.bottom, o.padding.left, o.padding.right, o.dilation.h,
-                  o.dilation.w, images};
+                  o.dilation.w};
     return engine.prepared(key, [&] {
-        // Image layouts must both be the same and the filter's `any`: any other mix falls to oneDNN's reference code.
-        ConvolutionSetup s{{{x.n, x.c, x.h, x.w}, type, images},
+        // Image layouts must both be nhwc and the filter's `any`: any other mix falls to oneDNN's reference code.
+        ConvolutionSetup s{{{x.n, x.c, x.h, x.w}, type, dnnl_nhwc},
                            {{f.n, f.c, f.h, f.w}, type, dnnl_format_tag_any},
                            {{f.n}, dnnl_f32, dnnl_x},
-                           {{y.n, y.c, y.h, y.w}, type, images},
+                           {{y.n, y.c, y.h, y.w}, type, dnnl_nhwc},
                            biased,
                            {o.stride.h, o.stride.w},
                            {o.dilation.h - 1, o.dilation.w - 1},

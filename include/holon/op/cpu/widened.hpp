@@ -8,18 +8,29 @@
 #include <vector>
 
 #include <holon/op/cpu/bfloat16.hpp>
-#include <holon/op/cpu/packing.hpp>
+#include <holon/op/cpu/elementwise.hpp>
 #include <holon/op/cpu/pieces.hpp>
 #include <holon/op/cpu/prepare.hpp>
 
 namespace holon::op::cpu {
+
+inline void widen(const bfloat16* from, std::int64_t count, float* to) {
+    each(count, [=](std::int64_t i) { to[i] = float(from[i]); });
+}
+
+/// Rounds to bfloat16, or adds in float to what is there and then rounds.
+inline void narrow(const float* from, std::int64_t count, bfloat16* to, bool add) {
+    if (add)
+        each(count, [=](std::int64_t i) { put(to[i], from[i], true); });
+    else
+        each(count, [=](std::int64_t i) { put(to[i], from[i], false); });
+}
 
 /// A direction of a convolution in pieces: what computes each, and the memory that it takes.
 struct Widened {
     std::vector<Piece> pieces;
     std::vector<std::shared_ptr<Prepared>> how;    ///< for each piece; null where its rows see padding alone
     std::vector<std::shared_ptr<Prepared>> forms;  ///< one for each layout of the filter that differs from ours
-    std::int64_t x_block = 1, y_block = 1;         ///< channels side by side in the float images
     std::int64_t x_numbers = 0, y_numbers = 0, carry_numbers = 0;  ///< of the float images, and of rows in two bands
     std::int64_t gradient_bytes = 0;                               ///< of a filter's gradient aside
     std::int64_t scratch = 0;                                      ///< bytes, for oneDNN
@@ -53,7 +64,6 @@ inline Widened prepare_widened(Context<Cpu>& context, Direction direction, const
     w.pieces = pieces(x, o, context.state<Bfloat16Means>().piece_bytes / std::int64_t(sizeof(float)));
     const auto lines = [](std::int64_t numbers) { return (numbers + 15) / 16 * 16; };  // whole lines of the cache
     const bool filter_gradient = direction == Direction::to_filter;
-    w.x_block = x.c, w.y_block = y.c;
     for (const Piece& piece : w.pieces) {
         if (piece.x_rows == 0) {
             w.how.push_back(nullptr);
@@ -132,13 +142,13 @@ inline void widened_forward(Context<Cpu>& context, const Tensor<bfloat16, Cpu>& 
             continue;
         }
         const Prepared& p = *w.how[i];
-        widen_rows(x.data() + xs.at(piece.image, piece.x_row, 0, 0), {piece.x(xs), w.x_block}, wide.x);
+        widen(x.data() + xs.at(piece.image, piece.x_row, 0, 0), piece.x(xs).size(), wide.x);
         engine.run(p.primitive, {{DNNL_ARG_SRC, p.x, wide.x},
                                  {DNNL_ARG_WEIGHTS, p.filter, forms.of(p)},
                                  {bias ? DNNL_ARG_BIAS : 0, p.bias, bias ? bias->data() : nullptr},
                                  {DNNL_ARG_DST, p.y, wide.y},
                                  {DNNL_ARG_SCRATCHPAD, p.scratch_layout, scratch.data()}});
-        narrow_rows(wide.y, {piece.y(ys), w.y_block}, 0, piece.y_rows, there, false);
+        narrow(wide.y, piece.y(ys).size(), there, false);
     }
 }
 
@@ -164,20 +174,20 @@ inline void widened_to_input(Context<Cpu>& context, const Tensor<bfloat16, Cpu>&
         if (piece.y_row == 0) written = carried = 0;
         if (w.how[i]) {
             const Prepared& p = *w.how[i];
-            widen_rows(dy.data() + ys.at(piece.image, piece.y_row, 0, 0), {piece.y(ys), w.y_block}, wide.y);
+            widen(dy.data() + ys.at(piece.image, piece.y_row, 0, 0), piece.y(ys).size(), wide.y);
             engine.run(p.primitive, {{DNNL_ARG_DIFF_DST, p.y, wide.y},
                                      {DNNL_ARG_WEIGHTS, p.filter, forms.of(p)},
                                      {DNNL_ARG_DIFF_SRC, p.x, wide.x},
                                      {DNNL_ARG_SCRATCHPAD, p.scratch_layout, scratch.data()}});
-            const Packed rows{piece.x(xs), w.x_block}, begun{{1, reach(o) - o.stride.h, xs.w, xs.c}, w.x_block};
-            if (carried) add_rows(wide.carry, begun, carried, wide.x, rows);
+            const std::int64_t row = piece.images * xs.w * xs.c;  // of all images where a piece has whole ones
+            if (carried) accumulate(wide.carry, wide.x, carried * row);
             const std::int64_t end = piece.x_row + piece.x_rows;
             const std::int64_t done =
                 last ? end : std::clamp(first_seen(o, piece.y_row + piece.y_rows), piece.x_row, end);
             skip(piece.image, written, piece.x_row);
-            narrow_rows(wide.x, rows, 0, done - piece.x_row, to + xs.at(piece.image, piece.x_row, 0, 0), add);
+            narrow(wide.x, (done - piece.x_row) * row, to + xs.at(piece.image, piece.x_row, 0, 0), add);
             carried = end - done;
-            if (carried) copy_rows(wide.x, rows, done - piece.x_row, carried, wide.carry, begun);
+            std::copy_n(wide.x + (done - piece.x_row) * row, carried * row, wide.carry);
             written = done;
         }
         if (last)
@@ -199,8 +209,8 @@ inline void widened_to_filter(Context<Cpu>& context, const Tensor<bfloat16, Cpu>
         if (!w.how[i]) continue;
         const Piece& piece = w.pieces[i];
         const Prepared& p = *w.how[i];
-        widen_rows(x.data() + xs.at(piece.image, piece.x_row, 0, 0), {piece.x(xs), w.x_block}, wide.x);
-        widen_rows(dy.data() + ys.at(piece.image, piece.y_row, 0, 0), {piece.y(ys), w.y_block}, wide.y);
+        widen(x.data() + xs.at(piece.image, piece.x_row, 0, 0), piece.x(xs).size(), wide.x);
+        widen(dy.data() + ys.at(piece.image, piece.y_row, 0, 0), piece.y(ys).size(), wide.y);
         const bool straight = !p.reorder && !there;
         float* const result = straight ? to : wide.gradient;
         engine.run(p.primitive, {{DNNL_ARG_SRC, p.x, wide.x},
