@@ -1,6 +1,7 @@
 # The target holon::compiled: holon::holon and a library of its ops, graph, layers, networks, optimizers and checkpoints,
 # compiled once per build tree for the element types of the CPU and of plans (the lists: include/holon/*/instances.hpp).
-# Programs that link it are compiled with HOLON_COMPILED, which declares these instances `extern template`.
+# Programs that link it are compiled with HOLON_COMPILED, which declares these instances `extern template`; those for the GPU
+# HOLON_COMPILED_CUDA does, so that holon::compiled beside holon::cuda leaves them to the program.
 #
 # holon::compiled_cuda is both holon::compiled and holon::cuda, with the instances for the GPU; made where holon::cuda is.
 
@@ -34,7 +35,7 @@ endfunction()
 function(holon_add_compiled_gpu includes)
   holon_add_compiled_library(holon_compiled_gpu Gpu:float Gpu:bfloat16 Gpu:float16)
   target_link_libraries(holon_compiled_gpu PUBLIC holon_compiled_cpu)
-  target_compile_definitions(holon_compiled_gpu PRIVATE HOLON_CUDA=1)
+  target_compile_definitions(holon_compiled_gpu PUBLIC HOLON_COMPILED_CUDA=1 PRIVATE HOLON_CUDA=1)
   target_include_directories(holon_compiled_gpu SYSTEM PRIVATE ${includes})
 endfunction()
 

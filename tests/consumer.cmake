@@ -1,5 +1,5 @@
 # Builds the little project beside it the WAY somebody else's would, and runs it. CUDA: also with holon::cuda, in a project
-# that has the language CUDA and a C++ standard of its own (language) or has not (plain). CUDA=compiled: holon::compiled instead.
+# that has the language CUDA and a C++ standard of its own (language) or has not (plain). COMPILED: with holon::compiled.
 file(REMOVE_RECURSE "${WORK}")
 set(arguments -G "${GENERATOR}" "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS_INIT=-O0")
 if(STANDARD)
@@ -12,8 +12,7 @@ find_program(ccache ccache)
 if(ccache)
   list(APPEND arguments "-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache}" "-DCMAKE_CUDA_COMPILER_LAUNCHER=${ccache}")
 endif()
-if(CUDA STREQUAL compiled)  # holon::compiled, and no CUDA
-  set(CUDA "")
+if(COMPILED STREQUAL compiled)
   list(APPEND arguments -DWITH_COMPILED=ON)
 endif()
 if(CUDA)

@@ -92,3 +92,7 @@ template <class Make> StepPlan plan_step(const Make& make, const Shape& image, c
 }
 
 }  // namespace holon
+
+#ifdef HOLON_COMPILED
+#include <holon/model/plan_instances.hpp>
+#endif

@@ -64,19 +64,16 @@
     how Tensor<float, D> convert<float>(Context<D>&, const Tensor<T, D>&);                                             \
     how Tensor<T, D> convert<T>(Context<D>&, const Tensor<float, D>&);
 
-/// Calls list(extern template, T, D) for the elements of images on each device.
-#define HOLON_FOR_ELEMENTS(list)                                                                                       \
-    list(extern template, float, Cpu) list(extern template, bfloat16, Cpu) list(extern template, double, Cpu)          \
-    list(extern template, float, Plan) list(extern template, bfloat16, Plan) list(extern template, float16, Plan)      \
-    HOLON_FOR_ELEMENTS_OF_GPU(list)
-/// The same for the elements of parameters, statistics and logits on `Cpu` and `Plan`; the GPU's are float alone.
-#define HOLON_FOR_ACCUMULATORS(list)                                                                                   \
-    list(extern template, float, Cpu) list(extern template, double, Cpu) list(extern template, float, Plan)
-/// The same for the 16-bit elements of each device.
-#define HOLON_FOR_NARROW_ELEMENTS(list)                                                                                \
-    list(extern template, bfloat16, Cpu) list(extern template, bfloat16, Plan) list(extern template, float16, Plan)    \
-    HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list)
-#ifdef HOLON_CUDA
+/// Calls list(extern template, T, D) for the elements of images on the CPU and, with holon::compiled_cuda, on the GPU.
+/// Those on `Plan`, which few programs use, are declared in model/plan_instances.hpp.
+#define HOLON_FOR_ELEMENTS(list)                                                                              \
+    list(extern template, float, Cpu) list(extern template, bfloat16, Cpu) list(extern template, double, Cpu) \
+        HOLON_FOR_ELEMENTS_OF_GPU(list)
+/// The same for the elements of parameters, statistics and logits; the GPU's are float alone.
+#define HOLON_FOR_ACCUMULATORS(list) list(extern template, float, Cpu) list(extern template, double, Cpu)
+/// The same for 16-bit elements.
+#define HOLON_FOR_NARROW_ELEMENTS(list) list(extern template, bfloat16, Cpu) HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list)
+#ifdef HOLON_COMPILED_CUDA
 #define HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list) list(extern template, bfloat16, Gpu) list(extern template, float16, Gpu)
 #define HOLON_FOR_ELEMENTS_OF_GPU(list) list(extern template, float, Gpu) HOLON_FOR_NARROW_ELEMENTS_OF_GPU(list)
 #else
