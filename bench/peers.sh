@@ -4,7 +4,7 @@
 #                       [--precision fp32,bf16] [--no-compile]
 #       a training step (forward, backward, Adam) here, of the convolutions called bare, and in PyTorch at its best:
 #       channels_last, eager and compiled, bf16 by autocast. Last line: `ratio fp32 <r> bf16 <r> share fp32 <s> bf16 <s>`:
-#       PyTorch's best time over ours, and the bare convolutions' time over ours.
+#       PyTorch's best time over ours, and the bare convolutions' time over ours; no share of bf16 where it is widened.
 #   bench/peers.sh compile
 #       seconds of processor to compile examples/minimal.cpp, its twin on LibTorch, and a program that includes <vector>,
 #       with -O2. Last line: `ratio <ours over LibTorch's>`.
