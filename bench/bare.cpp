@@ -2,6 +2,7 @@
 // itself, warm, images in n h w c and in oneDNN's own blocks; and the other ops' traffic at the bandwidth of a copy.
 // Prints one line of JSON.
 #include <holon/model/whole_image.hpp>
+#include <holon/op/cpu/conv2d.hpp>
 #include <holon/optim/adam.hpp>
 
 #include <CLI/CLI.hpp>

@@ -1,6 +1,7 @@
 // conv: micro-benchmarks of convolutions: every one of ResNet50's and VGG16's training steps, or any shape, in all
 // three directions, on the CPU or a GPU. Rates are set beside what the same run measured of a matrix product and a
 // copy.
+#include <holon/op/cpu/conv2d.hpp>
 #include <holon/op/op.hpp>
 
 #include <benchmark/benchmark.h>

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <string>
 
+#include <holon/op/cpu/bfloat16.hpp>
 #include <holon/op/op.hpp>
 
 #include "pipeline/options.hpp"

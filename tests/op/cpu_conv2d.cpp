@@ -2,6 +2,7 @@
 #include <holon/graph/conv2d.hpp>
 #include <holon/model/resnet.hpp>
 #include <holon/model/vgg.hpp>
+#include <holon/op/cpu/conv2d.hpp>
 
 #include "op/conv2d_cases.hpp"
 #include "support/catch.hpp"

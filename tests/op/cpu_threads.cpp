@@ -1,6 +1,8 @@
 // On the processor: what is the same for any number of threads.
 #include <holon/op/op.hpp>
 
+#include <omp.h>
+
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
 

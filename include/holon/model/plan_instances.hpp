@@ -7,6 +7,7 @@ HOLON_INSTANCES_OF_OPS(extern template, float, Plan)
 HOLON_INSTANCES_OF_OPS(extern template, bfloat16, Plan)
 HOLON_INSTANCES_OF_OPS(extern template, float16, Plan)
 HOLON_INSTANCES_OF_ACCUMULATOR_OPS(extern template, float, Plan)
+HOLON_INSTANCES_OF_OPTIMIZER_OPS(extern template, float, Plan)
 HOLON_INSTANCES_OF_CONVERT(extern template, bfloat16, Plan)
 HOLON_INSTANCES_OF_CONVERT(extern template, float16, Plan)
 }  // namespace holon::op

@@ -1,6 +1,6 @@
 // op/op.hpp: every op of every device.
 #pragma once
-#include <holon/op/cpu/cpu.hpp>
+#include <holon/op/cpu_ops.hpp>
 #include <holon/op/plan/plan.hpp>
 #include <holon/op/step.hpp>
 #ifdef HOLON_CUDA

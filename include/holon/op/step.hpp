@@ -7,7 +7,7 @@
 #include <utility>
 
 #include <holon/op/check.hpp>
-#include <holon/op/cpu/cpu.hpp>
+#include <holon/op/cpu_ops.hpp>
 #include <holon/op/plan/plan.hpp>
 
 namespace holon::op {
