@@ -6,8 +6,8 @@
 #       channels_last, eager and compiled, bf16 by autocast. Last line: `ratio fp32 <r> bf16 <r> share fp32 <s> bf16 <s>`:
 #       PyTorch's best time over ours, and the bare convolutions' time over ours; no share of bf16 where it is widened.
 #   bench/peers.sh compile
-#       seconds of processor to compile examples/minimal.cpp, its twin on LibTorch, and a program that includes <vector>,
-#       with -O2. Last line: `ratio <ours over LibTorch's>`.
+#       seconds of processor to compile examples/minimal.cpp, also for holon::compiled, its twin on LibTorch, and a program
+#       that includes <vector>, with -O2. Last line: `ratio <ours over LibTorch's> compiled <the same for holon::compiled>`.
 # --build DIR names the build folder. HOLON_PEERS_VENV names the virtual environment, made if it is not there.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -27,6 +27,7 @@ def main():
         how = [compiler, "-std=c++20", "-O2", "-c", "-o", str(Path(folder, "out.o"))]
         programs = {
             "examples/minimal.cpp": [*how, "-fopenmp", "-Iinclude", "examples/minimal.cpp"],
+            "the same for holon::compiled": [*how, "-fopenmp", "-Iinclude", "-DHOLON_COMPILED=1", "examples/minimal.cpp"],
             f"bench/peers/minimal.cpp (LibTorch {torch.__version__})": [
                 *how, *(f"-I{path}" for path in include_paths()), "bench/peers/minimal.cpp"
             ],
@@ -37,8 +38,8 @@ def main():
     print(f"{version}, -O2, seconds of processor, the least of {ROUNDS}")
     for name, took in best.items():
         print(f"  {name}: {took:.2f}")
-    ours, theirs, _ = best.values()
-    print(f"ratio {ours / theirs:.3f}")
+    ours, compiled, theirs, _ = best.values()
+    print(f"ratio {ours / theirs:.3f} compiled {compiled / theirs:.3f}")
 
 
 main()

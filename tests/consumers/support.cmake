@@ -52,6 +52,7 @@ function(fake_toolkit folder version)
   file(WRITE "${folder}/include/cuda_runtime.h" "")
   file(WRITE "${folder}/include/cublas_v2.h" "")
   file(WRITE "${folder}/lib64/libcudart.so" "")
+  file(WRITE "${folder}/lib64/libnvToolsExt.so" "")  # where FindCUDAToolkit does not find it, it stops with an error of its own
 endfunction()
 # A folder like a pip wheel's nvidia/cudnn.
 function(fake_cudnn folder major minor)
