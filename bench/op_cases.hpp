@@ -4,7 +4,6 @@
 #include <holon/graph/softmax.hpp>
 #include <holon/model/patch_classifier.hpp>
 #include <holon/model/step_plan.hpp>
-#include <holon/op/cpu/dnnl.hpp>
 
 #include <benchmark/benchmark.h>
 #include <functional>

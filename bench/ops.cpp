@@ -1,5 +1,7 @@
 // ops: micro-benchmarks of every op but the convolutions, at each shape that it has in a network's training step, on
 // the CPU or a GPU. Rates are set beside the copy bandwidth that the same run measured.
+#include <holon/op/cpu/dnnl.hpp>
+
 #include <benchmark/benchmark.h>
 #include <CLI/CLI.hpp>
 #include <iostream>

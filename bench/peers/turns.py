@@ -11,7 +11,7 @@ from pathlib import Path
 def last_json(command, environment, none_if=None):
     """What a program prints in its last line, or None if it exits with `none_if`."""
     done = subprocess.run([str(word) for word in command], env=environment, stdout=subprocess.PIPE, text=True)
-    if done.returncode and done.returncode == none_if:
+    if none_if is not None and done.returncode == none_if:
         return None
     if done.returncode:
         sys.exit(f"peers: {command[0]} ended with {done.returncode}")
@@ -50,8 +50,8 @@ def main():
         runs = {name: [] for name in contenders}
         for _ in range(o.rounds):
             for name, command in list(contenders.items()):
-                # Where bf16 is widened to float there are no bare convolutions in it: bench_bare says so and exits with 2.
-                run = last_json(command, environment, 2 if name == "bare" and precision == "bf16" else None)
+                # Where bf16 is widened to float there are no bare convolutions in it: bench_bare says so and exits with 3.
+                run = last_json(command, environment, none_if=3 if name == "bare" else None)
                 if run is None:
                     del contenders[name], runs[name]
                     continue

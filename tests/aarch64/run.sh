@@ -37,7 +37,7 @@ cmake -S . -B "$build" -G Ninja -DCMAKE_TOOLCHAIN_FILE="$PWD/tests/aarch64/toolc
 folders=(core tensor graph optim checkpoint metric)
 cmake --build "$build" --target test_op "${folders[@]/#/test_}"
 export OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE
-ctest --test-dir "$build" --output-on-failure -j "$(nproc)" -R "^($(IFS='|'; echo "${folders[*]}"))$"
+ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)" -R "^($(IFS='|'; echo "${folders[*]}"))$"
 # Of the ops, what takes seconds, each case in a process of its own: qemu-user keeps a table of the pages of every reserved
 # address, which in one process costs more memory than there is. Left out are cases that make contexts by the hundred.
 libraries=$sysroot/usr/lib/aarch64-linux-gnu:/usr/aarch64-linux-gnu/lib
@@ -45,8 +45,10 @@ test_op=(qemu-aarch64 -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$libraries" 
 what="~[data]~[slow]~widened convolutions*~what a widened*~conv2d's gradients are its slopes~a gradient too large*"
 cases=0
 while IFS= read -r name; do
-    "${test_op[@]}" "${name//,/\\,}" > "$build/case.log" 2>&1 || { echo "failed: $name"; tail -n 40 "$build/case.log"; exit 1; }
+    # A name that matches no case is a success to Catch2, so that what it says counts as well.
+    { "${test_op[@]}" "${name//,/\\,}" > "$build/case.log" 2>&1 && grep -q "^All tests passed" "$build/case.log"; } ||
+        { echo "failed: $name"; tail -n 40 "$build/case.log"; exit 1; }
     cases=$((cases + 1))
-done < <("${test_op[@]}" --list-test-names-only "$what" || true)  # Catch2 2 returns how many there are
+done < <("${test_op[@]}" --list-test-names-only "$what")
 [ "$cases" -gt 50 ] || { echo "only $cases cases of test_op were found"; exit 1; }
 echo "$cases cases of test_op passed"

@@ -53,8 +53,8 @@ struct Order {
 };
 
 /// Where a stack was left. swapcontext alone would do; but it asks the system for the mask of signals at every change,
-/// which takes three quarters of the time of the tests. _longjmp does not. AddressSanitizer and _FORTIFY_SOURCE refuse it
-/// between stacks, so that builds with them change by swapcontext.
+/// which takes three quarters of the time of the tests. _longjmp does not. _FORTIFY_SOURCE stops a program that uses it
+/// between stacks, and AddressSanitizer follows swapcontext: builds with either change by that.
 struct Place {
     ucontext_t start;
 #ifdef HOST_CUDA_SWAPCONTEXT

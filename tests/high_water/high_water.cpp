@@ -117,7 +117,11 @@ int all(const std::string& self, bool large) {
 int main(int argc, char** argv) {
     try {
         const std::vector<std::string> given(argv + 1, argv + argc);
-        if (given.size() < 2) return all(argv[0], given == std::vector<std::string>{"large"});
+        if (given.empty() || given == std::vector<std::string>{"large"}) return all(argv[0], !given.empty());
+        if (given.size() != 7) {
+            std::cerr << "usage: high_water [large | plan|run NETWORK fp32|bf16 IMAGES HEIGHT WIDTH POLICY]\n";
+            return 2;
+        }
         const auto number = [&](std::size_t i) { return std::stol(given.at(i)); };
         const Case c{given.at(1), given.at(2), {number(3), number(4), number(5), 3}, Recompute(number(6))};
         return c.precision == "bf16" ? one<bfloat16>(given.at(0), c) : one<float>(given.at(0), c);
