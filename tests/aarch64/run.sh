@@ -42,13 +42,17 @@ ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)" -R 
 # address, which in one process costs more memory than there is. Left out are cases that make contexts by the hundred.
 libraries=$sysroot/usr/lib/aarch64-linux-gnu:/usr/aarch64-linux-gnu/lib
 test_op=(qemu-aarch64 -L /usr/aarch64-linux-gnu -E "LD_LIBRARY_PATH=$libraries" "$build/tests/test_op")
-what="~[data]~[slow]~widened convolutions*~what a widened*~conv2d's gradients are its slopes~a gradient too large*"
-cases=0
+cases=0 failed=0
 while IFS= read -r name; do
+    case "$name" in
+        "widened convolutions are rounded once"* | "what a widened convolution holds"* | "conv2d's gradients are its slopes" | \
+            "a gradient too large for the cache"*) continue ;;
+    esac
     # A name that matches no case is a success to Catch2, so that what it says counts as well.
     { "${test_op[@]}" "${name//,/\\,}" > "$build/case.log" 2>&1 && grep -q "^All tests passed" "$build/case.log"; } ||
-        { echo "failed: $name"; tail -n 40 "$build/case.log"; exit 1; }
+        { echo "failed: $name"; tail -n 40 "$build/case.log"; failed=$((failed + 1)); }
     cases=$((cases + 1))
-done < <("${test_op[@]}" --list-test-names-only "$what")
+done < <("${test_op[@]}" --list-test-names-only "~[data]~[slow]")
 [ "$cases" -gt 50 ] || { echo "only $cases cases of test_op were found"; exit 1; }
-echo "$cases cases of test_op passed"
+echo "$failed of $cases cases of test_op failed"
+[ "$failed" = 0 ]
