@@ -7,6 +7,7 @@
 #include <benchmark/benchmark.h>
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <sstream>
 
 #include "convolutions.hpp"
 #include "pipeline/device.hpp"

@@ -5,9 +5,11 @@
 #
 # holon::compiled_cuda is both holon::compiled and holon::cuda, with the instances for the GPU; made where holon::cuda is.
 
-# A library of the instances of device:element...; each pair is a source of its own.
+# A library of the instances of device:element...; each pair is a source of its own, beside those given.
 function(holon_add_compiled_library name)
-  foreach(pair IN LISTS ARGN)
+  cmake_parse_arguments(holon "" "" "SOURCES;INSTANCES" ${ARGN})
+  set(sources ${holon_SOURCES})
+  foreach(pair IN LISTS holon_INSTANCES)
     string(REGEX MATCH "(.*):(.*)" unused "${pair}")
     set(holon_device "${CMAKE_MATCH_1}")
     set(holon_element "${CMAKE_MATCH_2}")
@@ -39,14 +41,14 @@ endfunction()
 
 # Its sources need CUDA's headers and cuDNN's, which `includes` names, and no compiler but the one for C++.
 function(holon_add_compiled_gpu includes)
-  holon_add_compiled_library(holon_compiled_gpu Gpu:float Gpu:bfloat16 Gpu:float16)
+  holon_add_compiled_library(holon_compiled_gpu INSTANCES Gpu:float Gpu:bfloat16 Gpu:float16)
   target_link_libraries(holon_compiled_gpu PUBLIC holon_compiled_cpu)
   target_compile_definitions(holon_compiled_gpu PUBLIC HOLON_COMPILED_CUDA=1 PRIVATE HOLON_CUDA=1)
   target_include_directories(holon_compiled_gpu SYSTEM PRIVATE ${includes})
 endfunction()
 
 if(NOT TARGET holon_compiled_cpu)
-  holon_add_compiled_library(holon_compiled_cpu
+  holon_add_compiled_library(holon_compiled_cpu SOURCES "${CMAKE_CURRENT_LIST_DIR}/functions.cpp" INSTANCES
     Cpu:float Cpu:bfloat16 Cpu:double Plan:float Plan:bfloat16 Plan:float16)
   target_link_libraries(holon_compiled_cpu PUBLIC holon::holon)
   target_compile_definitions(holon_compiled_cpu PUBLIC HOLON_COMPILED=1)

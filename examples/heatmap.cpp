@@ -5,6 +5,7 @@
 #include <iostream>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "pipeline/cases.hpp"
 #include "pipeline/device.hpp"

@@ -8,6 +8,7 @@
 
 #include <cstdio>
 #include <iostream>
+#include <sstream>
 
 #include "pipeline/card_file.hpp"
 #include "pipeline/describe.hpp"

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <iostream>
 #include <new>
+#include <sstream>
 
 #include <holon/core/error.hpp>
 #include <holon/version.hpp>

@@ -1,5 +1,7 @@
-#include <holon/checkpoint/safetensors.hpp>
+#include <cstring>
 
+#include <holon/checkpoint/safetensors.hpp>
+#include <holon/checkpoint/safetensors_parse.hpp>
 #include <holon/core/random.hpp>
 #include "checkpoint/scratch.hpp"
 #include "support/catch.hpp"

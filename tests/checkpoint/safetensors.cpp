@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include <holon/checkpoint/safetensors.hpp>
 
 #include "checkpoint/scratch.hpp"

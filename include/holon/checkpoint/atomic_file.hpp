@@ -16,9 +16,6 @@
 
 namespace holon {
 
-/// How many files a save leaves: the new one, or also the one before it, as `<path>.previous`.
-enum class Generations { one, two };
-
 /// A file written aside, in the same directory, that takes its name only when it is complete and on the disk. Until
 /// `commit` returns the path holds what it held before; without `commit` nothing is left behind. A symbolic link is
 /// followed. What a killed process left unfinished is removed by the next save to the same path.

@@ -14,6 +14,9 @@
 
 namespace holon {
 
+/// How many files a save leaves: the new one, or also the one before it, as `<path>.previous`.
+enum class Generations { one, two };
+
 /// Each member is the call of the same name: same arguments, same result, same errno.
 class Disk {
  public:

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,14 @@ using Metadata = std::map<std::string, std::string>;
 
 namespace detail {
 
-inline std::vector<std::int64_t> file_shape(Role role, const Shape& s) {
+std::vector<std::int64_t> file_shape(Role role, const Shape& s);
+#ifdef HOLON_INLINE
+HOLON_INLINE std::vector<std::int64_t> file_shape(Role role, const Shape& s) {
     if (role == Role::filter) return {s.n, s.c, s.h, s.w};
     if (role == Role::matrix) return {s.n, s.c};
     return {s.c};
 }
+#endif
 
 template <class A> constexpr const char* file_type() { return std::same_as<A, double> ? "F64" : "F32"; }
 
@@ -74,10 +78,16 @@ void read_tensor(const SafetensorsFile& file, const TensorEntry& entry, Role rol
     copy_from_host(into, from_nchw(into.shape(), values.data()));
 }
 
-inline std::string format_random(const Random& random) {
+std::string format_random(const Random& random);
+#ifdef HOLON_INLINE
+HOLON_INLINE std::string format_random(const Random& random) {
     return text(random.seed(), ' ', random.stream(), ' ', random.position());
 }
-inline Random parse_random(const std::string& path, const std::string& key, const std::string& value) {
+#endif
+
+Random parse_random(const std::string& path, const std::string& key, const std::string& value);
+#ifdef HOLON_INLINE
+HOLON_INLINE Random parse_random(const std::string& path, const std::string& key, const std::string& value) {
     std::istringstream in(value);
     std::uint64_t seed = 0, stream = 0, position = 0;
     expects<DataError>(bool(in >> seed >> stream >> position), path, ": metadata ", key, " = \"", value,
@@ -86,6 +96,7 @@ inline Random parse_random(const std::string& path, const std::string& key, cons
     random.seek(position);
     return random;
 }
+#endif
 
 }  // namespace detail
 
@@ -235,7 +246,9 @@ template <class Net> LoadReport load_network(const SafetensorsFile& file, Net& n
 }
 
 namespace detail {
-inline std::int64_t read_steps(const SafetensorsFile& file, const std::string& key) {
+std::int64_t read_steps(const SafetensorsFile& file, const std::string& key);
+#ifdef HOLON_INLINE
+HOLON_INLINE std::int64_t read_steps(const SafetensorsFile& file, const std::string& key) {
     const auto found = file.metadata().find(key);
     expects<DataError>(found != file.metadata().end(), file.path(), ": no ", key,
                        " in the metadata; this file holds weights only and cannot be resumed from");
@@ -245,6 +258,7 @@ inline std::int64_t read_steps(const SafetensorsFile& file, const std::string& k
                        "\" is not a count");
     return steps;
 }
+#endif
 template <class A, Device D, class Net, class Place>
 void load_moments(const SafetensorsFile& file, Net& net, const std::string& prefix, const Place& place) {
     VisitorFor<Net> visit;

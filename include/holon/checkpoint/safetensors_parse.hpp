@@ -1,6 +1,6 @@
 // checkpoint/safetensors_parse.hpp: a reader for the one kind of JSON a header may hold; anything else is refused.
 #pragma once
-#include <holon/checkpoint/safetensors_header.hpp>
+#include <holon/checkpoint/safetensors_format.hpp>
 
 namespace holon {
 namespace detail {
@@ -235,8 +235,12 @@ class HeaderParser {
 
 /// The header of a safetensors file from its JSON text, after all checks of the format; `data_bytes` is what the file
 /// holds after it. Throws `DataError` with the reason; the path is the caller's to add.
-inline SafetensorsHeader parse_safetensors_header(std::string_view header, std::uint64_t data_bytes) {
+SafetensorsHeader parse_safetensors_header(std::string_view header, std::uint64_t data_bytes);
+
+#ifdef HOLON_INLINE
+HOLON_INLINE SafetensorsHeader parse_safetensors_header(std::string_view header, std::uint64_t data_bytes) {
     return detail::HeaderParser(header, data_bytes).parse();
 }
+#endif
 
 }  // namespace holon

@@ -1,5 +1,12 @@
-// core/compiler.hpp: refuses what a compiler is known to translate wrongly.
+// core/compiler.hpp: where functions are compiled, and what a compiler is known to translate wrongly.
 #pragma once
+
+// The larger functions that are no templates are defined under `#ifdef HOLON_INLINE`: inline where a program includes the
+// headers alone; in one source of the library holon::compiled (functions.cpp), where HOLON_INLINE is empty; and neither in its
+// other sources (HOLON_DECLARED) nor in programs that link it (HOLON_COMPILED), which see declarations.
+#if !defined(HOLON_COMPILED) && !defined(HOLON_DECLARED) && !defined(HOLON_INLINE)
+#define HOLON_INLINE inline
+#endif
 
 // g++ 12 for AVX-512 moves a constant of 32 or 64 bytes as one broadcast of its first 64-bit number if all of them but
 // zeros at the end are equal, and loses the zeros: f(Shape{1, 1, 1, 0}) is called with 1, 1, 1, 1. It does not where it may

@@ -1,10 +1,15 @@
 // core/error.hpp: a refusal is a sentence with the facts: the rule, both values, the place, and what to do.
 #pragma once
 #include <initializer_list>
-#include <sstream>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include <holon/core/compiler.hpp>
+#ifdef HOLON_INLINE
+#include <sstream>
+#endif
 
 namespace holon {
 
@@ -33,11 +38,14 @@ class Piece {
     void (*print_)(std::ostream&, const void*);
 };
 
-[[gnu::noinline]] inline std::string joined(std::initializer_list<Piece> pieces) {
+std::string joined(std::initializer_list<Piece> pieces);
+#ifdef HOLON_INLINE
+[[gnu::noinline]] HOLON_INLINE std::string joined(std::initializer_list<Piece> pieces) {
     std::ostringstream out;
     for (const Piece& piece : pieces) out << piece;
     return out.str();
 }
+#endif
 }  // namespace detail
 
 /// Joins the pieces by `operator<<`.
@@ -107,6 +115,10 @@ template <class E>
     }
     throw E(std::move(sentence));
 }
+#ifdef HOLON_COMPILED
+extern template void fail<ShapeError>(const Holds&, std::initializer_list<Piece>);
+extern template void fail<DataError>(const Holds&, std::initializer_list<Piece>);
+#endif
 }  // namespace detail
 
 /// Throws `E` with the joined pieces unless the condition holds.

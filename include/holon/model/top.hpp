@@ -20,6 +20,13 @@ struct TopBlock {
     friend bool operator==(const TopBlock&, const TopBlock&) = default;
 };
 
+/// Reads "256x1,128x1" or "[512-512-1024]x2,[512-512-1024]x2" or a mixture; "none" is no block at all: the mean over
+/// the trunk's last map goes to fc. Throws `DataError` with the place.
+std::vector<TopBlock> parse_top(std::string_view spec);
+/// The inverse of `parse_top`.
+std::string format_top(const std::vector<TopBlock>& blocks);
+
+#ifdef HOLON_INLINE
 namespace detail {
 inline int read_count(std::string_view spec, std::string_view& rest, const char* what) {
     int value = 0;
@@ -37,9 +44,7 @@ inline void read_mark(std::string_view spec, std::string_view& rest, char mark) 
 }
 }  // namespace detail
 
-/// Reads "256x1,128x1" or "[512-512-1024]x2,[512-512-1024]x2" or a mixture; "none" is no block at all: the mean over
-/// the trunk's last map goes to fc. Throws `DataError` with the place.
-inline std::vector<TopBlock> parse_top(std::string_view spec) {
+HOLON_INLINE std::vector<TopBlock> parse_top(std::string_view spec) {
     std::vector<TopBlock> blocks;
     if (spec == "none") return blocks;
     std::string_view rest = spec;
@@ -65,7 +70,7 @@ inline std::vector<TopBlock> parse_top(std::string_view spec) {
     }
 }
 
-inline std::string format_top(const std::vector<TopBlock>& blocks) {
+HOLON_INLINE std::string format_top(const std::vector<TopBlock>& blocks) {
     if (blocks.empty()) return "none";
     std::string spec;
     for (const TopBlock& b : blocks) {
@@ -75,6 +80,7 @@ inline std::string format_top(const std::vector<TopBlock>& blocks) {
     }
     return spec;
 }
+#endif
 
 /// What the paper's top layers use (Keras): epsilon 1e-3, momentum 0.01, biased running variance.
 inline BatchNormOptions top_norm() { return {.epsilon = 1e-3, .momentum = 0.01, .unbiased = false}; }

@@ -12,14 +12,11 @@ namespace holon {
 template <Device D>
 class Storage {
  public:
-    Storage(Context<D>& context, std::size_t bytes)
-        : context_(context), bytes_(bytes), data_(bytes ? context.memory().allocate(bytes) : nullptr) {}
+    Storage(Context<D>& context, std::size_t bytes);
     /// Over somebody else's memory, which `owner` keeps alive.
     Storage(Context<D>& context, void* data, std::size_t bytes, std::shared_ptr<void> owner)
         : context_(context), bytes_(bytes), data_(data), owner_(std::move(owner)), borrowed_(true) {}
-    ~Storage() {
-        if (data_ && !borrowed_) context_.memory().release(data_, bytes_);
-    }
+    ~Storage();
     Storage(const Storage&) = delete;
     Storage& operator=(const Storage&) = delete;
 
@@ -58,5 +55,18 @@ class Storage {
     std::uint64_t version_ = 0, derived_from_ = 0;
     std::list<Derived> derived_;
 };
+
+template <Device D>
+Storage<D>::Storage(Context<D>& context, std::size_t bytes)
+    : context_(context), bytes_(bytes), data_(bytes ? context.memory().allocate(bytes) : nullptr) {}
+
+template <Device D> Storage<D>::~Storage() {
+    if (data_ && !borrowed_) context_.memory().release(data_, bytes_);
+}
+
+#ifdef HOLON_COMPILED
+extern template class Storage<Cpu>;
+extern template Context<Cpu>& default_context<Cpu>();
+#endif
 
 }  // namespace holon

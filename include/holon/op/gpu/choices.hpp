@@ -2,6 +2,7 @@
 #pragma once
 #include <charconv>
 #include <map>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <tuple>
