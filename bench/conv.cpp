@@ -23,7 +23,7 @@ struct Choices {
     Options common;
     std::vector<std::string> shapes;
     std::string size = "all", direction = "all";
-    int engines = 0, workspace_mib = 256;
+    int engines = 0;
 };
 
 /// One direction of one convolution over random numbers.
@@ -108,11 +108,12 @@ void bench_engine(benchmark::State& state, const bench::Query& query, const Roof
             settings.workspace_budget, number + 1);
         if (plans.size() <= number) return state.SkipWithError("cuDNN offers no more engines");
         const auto filter = op::template convert<T>(run.context, run.filter);
+        const op::gpu_detail::PlanRun run_plan(run.context, plans[number], run.x.data(), filter.data(), run.y.data());
         gpu::Stopwatch watch(run.context.stream());
         double least = 1e30;
         for (auto _ : state) {
             watch.start();
-            op::gpu_detail::run_plan(run.context, plans[number], run.x.data(), filter.data(), run.y.data());
+            run_plan();
             const double took = watch.stop();
             state.SetIterationTime(took);
             least = std::min(least, took);
@@ -161,10 +162,6 @@ std::vector<bench::Query> queries(const Choices& choices) {
 }
 
 template <class T, class D> int bench_all(const Choices& choices) {
-#ifdef HOLON_CUDA
-    if constexpr (std::same_as<D, Gpu>)
-        default_context<Gpu>().state<gpu::Settings>().workspace_budget = std::int64_t(choices.workspace_mib) << 20;
-#endif
     const Roof roof = measure_roof<T, D>();
     benchmark::AddCustomContext("element", std::string(element_name<T>()));
     if constexpr (std::same_as<D, Cpu>) benchmark::AddCustomContext("oneDNN", op::cpu::dnnl_version_text());
@@ -195,10 +192,7 @@ int main(int argc, char** argv) {
     CLI::App app{"Benchmarks convolutions. --benchmark_out=FILE writes JSON; --benchmark_filter=REGEX chooses."};
     Choices c;
     c.common.batch = 0;
-    app.add_option("--device", c.common.device, "cpu | gpu | gpu:N | auto")->capture_default_str();
-    app.add_option("--precision", c.common.precision, "fp32 | bf16 | fp16 (GPU)")
-        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
-        ->capture_default_str();
+    pipeline::add_device_options(app, c.common);
     app.add_option("--network", c.common.network, "whose convolutions: resnet50 | resnet50-keras | resnet14 | vgg16")
         ->capture_default_str();
     app.add_option("--size", c.size, "224x224 | 1152x896 | all")
@@ -211,10 +205,6 @@ int main(int argc, char** argv) {
     app.add_option("--direction", c.direction, "forward | to input | to filter | all")->capture_default_str();
     app.add_option("--engines", c.engines, "GPU: each of cuDNN's first so many engines by itself")
         ->check(CLI::Range(0, 64));
-    app.add_option("--workspace", c.workspace_mib, "GPU: MiB that a convolution may take")->check(CLI::Range(0, 65536));
-    app.add_option("--memory", c.common.memory, "stay within what a device of this size has, like 8GiB");
-    app.add_flag("--tf32", c.common.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
-    app.add_flag("--nondeterministic", c.common.nondeterministic, "GPU: engines whose bits differ from run to run");
     CLI11_PARSE(app, argc, argv);
     try {
         return with_device(c.common, [&]<class T, class D>() { return bench_all<T, D>(c); });

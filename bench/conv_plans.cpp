@@ -5,6 +5,8 @@
 
 #include <iostream>
 
+#include <holon/version.hpp>
+
 #include "convolutions.hpp"
 
 namespace {
@@ -131,12 +133,16 @@ int card_at_hand() {
 int main(int argc, char** argv) {
     try {
         if (argc == 1) return described_cards();
+        if (argc == 2 && std::string_view(argv[1]) == "--version") {
+            std::cout << "holon " << version << '\n';
+            return 0;
+        }
 #ifdef HOLON_CUDA
         if (argc == 2 && std::string_view(argv[1]) == "--here") return card_at_hand();
 #else
         static_cast<void>(argv);
 #endif
-        std::cerr << "error: conv_plans takes no options, or --here in a build with CUDA\n";
+        std::cerr << "error: conv_plans takes no options, --version, or --here in a build with CUDA\n";
     } catch (const Error& error) {
         std::cerr << "error: " << error.what() << '\n';
     }

@@ -74,10 +74,7 @@ int main(int argc, char** argv) {
         "chooses."};
     Choices c;
     c.common.batch = 0;
-    app.add_option("--device", c.common.device, "cpu | gpu | gpu:N | auto")->capture_default_str();
-    app.add_option("--precision", c.common.precision, "fp32 | bf16 | fp16 (GPU)")
-        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
-        ->capture_default_str();
+    pipeline::add_device_options(app, c.common);
     app.add_option("--network", c.common.network, "whose shapes: resnet50 | resnet50-keras | resnet14 | vgg16")
         ->capture_default_str();
     app.add_option("--size", c.size, "224x224 | 1152x896 | all")
@@ -85,7 +82,6 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--batch", c.common.batch, "images (default: 32 of 224x224, 1 of 1152x896)")
         ->check(CLI::Range(1, 65536));
-    app.add_option("--memory", c.common.memory, "stay within what a device of this size has, like 8GiB");
     CLI11_PARSE(app, argc, argv);
     try {
         return with_device(c.common, [&]<class T, class D>() { return bench_all<T, D>(c); });

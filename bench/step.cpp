@@ -28,6 +28,14 @@ template <class D> void wait([[maybe_unused]] Context<D>& context) {
 #endif
 }
 
+/// The card's name; of other devices none.
+template <class D> std::string name_of([[maybe_unused]] Context<D>& context) {
+#ifdef HOLON_CUDA
+    if constexpr (std::same_as<D, Gpu>) return context.card().name;
+#endif
+    return {};
+}
+
 /// A network, its optimizer and a batch.
 template <class T, class D, class Net> class Stepper {
  public:
@@ -119,8 +127,20 @@ template <class T, class D> int bench(const Choices& choices) {
             wait(context);
             seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
         }
+        std::uint64_t steps = std::uint64_t(choices.steps);
+        std::string unwaited;
+#ifdef HOLON_CUDA
+        if constexpr (std::same_as<D, Gpu>) {  // as a training loop runs that waits for nothing
+            const auto begin = std::chrono::steady_clock::now();
+            for (int i = 0; i < choices.steps; ++i) step();
+            wait(context);
+            const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+            unwaited = text(", \"unwaited_seconds\": ", took / choices.steps);
+            steps *= 2;
+        }
+#endif
         const MemoryUse use = context.memory().use();
-        const bool recorded = step.launches() >= std::uint64_t(choices.steps);
+        const bool recorded = step.launches() >= steps;
         if (choices.common.profile) print_profiled<T, D>(step, choices);
 
         std::sort(seconds.begin(), seconds.end());
@@ -130,10 +150,13 @@ template <class T, class D> int bench(const Choices& choices) {
         const auto& c = choices.common;
         std::cout << "{\"library\": \"holon\", \"network\": \"" << c.network << "\", \"top\": \"" << c.top
                   << "\", \"size\": \"" << c.size << "\", \"batch\": " << c.batch << ", \"precision\": \""
-                  << c.precision << (c.tf32 ? " tf32" : "") << "\", \"device\": \"" << c.device << "\", \"freeze\": \""
+                  << c.precision << (c.tf32 ? " tf32" : "") << "\", \"device\": \"" << c.device << "\", \"card\": \""
+                  << name_of(context) << "\", \"workspace_mib\": " << c.workspace_mib << ", \"timed_engines\": "
+                  << c.timed_engines << ", \"freeze\": \""
                   << frozen << "\", \"recompute\": \"" << c.recompute
                   << "\", \"graph\": " << (recorded ? "true" : "false") << ", \"steps\": " << seconds.size()
                   << ", \"median_seconds\": " << median << ", \"least_seconds\": " << seconds.front()
+                  << unwaited
                   << ", \"images_per_second\": " << c.batch / median << ", \"peak_bytes\": " << use.peak
                   << ", \"reserved_bytes\": " << use.peak_reserved << "}" << std::endl;
         return 0;
@@ -156,11 +179,7 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--size", c.common.size, "rows x columns")->capture_default_str();
     app.add_option("--batch", c.common.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
-    app.add_option("--precision", c.common.precision, "fp32 | bf16 | fp16 (GPU)")
-        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
-        ->capture_default_str();
-    app.add_option("--device", c.common.device, "cpu | gpu | gpu:N | auto")->capture_default_str();
-    app.add_option("--memory", c.common.memory, "stay within what a device of this size has, like 8GiB");
+    pipeline::add_device_options(app, c.common);
     app.add_option("--recompute", c.common.recompute, "nothing | batch_norm | expansion | block")
         ->check(CLI::IsMember({"nothing", "batch_norm", "expansion", "block"}))
         ->capture_default_str();
@@ -171,8 +190,6 @@ int main(int argc, char** argv) {
     app.add_option("--warm-up", c.warm_up, "steps before; the third is recorded")
         ->check(CLI::Range(1, 100000))
         ->capture_default_str();
-    app.add_flag("--tf32", c.common.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
-    app.add_flag("--nondeterministic", c.common.nondeterministic, "GPU: engines whose bits differ from run to run");
     app.add_flag("!--no-graph", c.common.graph, "GPU: run steps op by op instead of as one CUDA graph");
     CLI11_PARSE(app, argc, argv);
     try {

@@ -82,6 +82,7 @@ template <Element T> int plan(const Options& options) {
     const Shape image{options.batch, size.rows, size.columns, 3};
     const std::vector<TopBlock> top = parse_top(options.top);
     auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
+    ledger.workspace_budget = std::size_t(options.workspace_mib) << 20;
     const std::string source = ask_cudnn(card, options, ledger);
     const std::string_view element = element_name<T>();
     const double rate = card.rate(element, options.tf32);

@@ -74,11 +74,18 @@ def main():
         if i >= o.warm_up:
             seconds.append(time.perf_counter() - begin)
     median = statistics.median(seconds)
+    unwaited = None
+    if gpu:  # as a training loop runs that waits for nothing
+        begin = time.perf_counter()
+        for _ in range(o.steps):
+            step()
+        wait()
+        unwaited = (time.perf_counter() - begin) / o.steps
     print(json.dumps({
         "library": f"PyTorch {torch.__version__}", "mode": "eager" if o.compile == "no" else f"compile {o.compile}",
         "layout": o.layout, "network": o.network, "size": o.size, "batch": o.batch, "precision": o.precision,
-        "device": o.device, "steps": o.steps, "median_seconds": median, "least_seconds": min(seconds),
-        "images_per_second": o.batch / median,
+        "device": o.device, "card": torch.cuda.get_device_name() if gpu else "", "steps": o.steps, "median_seconds": median, "least_seconds": min(seconds),
+        "unwaited_seconds": unwaited, "images_per_second": o.batch / median,
         "peak_bytes": torch.cuda.max_memory_allocated() if gpu else None,
     }), flush=True)
 

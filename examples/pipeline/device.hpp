@@ -57,6 +57,8 @@ inline void open_gpu(const DeviceChoice& choice, const Options& options) {
     auto& context = default_context<Gpu>();
     auto& settings = context.state<gpu::Settings>();
     settings.numerics = {options.tf32, !options.nondeterministic};
+    settings.workspace_budget = std::int64_t(options.workspace_mib) << 20;
+    settings.timed_engines = options.timed_engines;
     context.state<gpu::PlanCache>();  // so that a cuDNN that is too old is told before anything is read
     int driver = 0;
     cudaDriverGetVersion(&driver);
@@ -65,7 +67,9 @@ inline void open_gpu(const DeviceChoice& choice, const Options& options) {
               << " GiB, compute capability " << card.capability / 10 << '.' << card.capability % 10 << ", driver for CUDA "
               << gpu::cuda_version_text(driver) << ", cuDNN " << gpu::cudnn_version_text() << "; TF32 "
               << (options.tf32 ? "on" : "off") << ", "
-              << (options.nondeterministic ? "not deterministic" : "deterministic") << '\n';
+              << (options.nondeterministic ? "not deterministic" : "deterministic") << ", convolutions within "
+              << options.workspace_mib << " MiB of workspace"
+              << (options.timed_engines > 1 ? text(", the fastest of ", options.timed_engines, " engines") : "") << '\n';
 }
 #endif
 

@@ -29,6 +29,30 @@ ImageSize Options::image_size() const {
     return read_size;
 }
 
+namespace {
+void add_convolution_options(CLI::App& app, Options& o) {
+    app.add_flag("--tf32", o.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
+    app.add_flag("--nondeterministic", o.nondeterministic, "GPU: engines whose bits differ from run to run may be used");
+    app.add_option("--workspace", o.workspace_mib, "GPU: MiB that a convolution may take while it runs")
+        ->check(CLI::Range(0, 1 << 20))
+        ->capture_default_str();
+}
+}  // namespace
+
+void add_device_options(CLI::App& app, Options& o) {
+    app.set_version_flag("--version", std::string("holon ") + holon::version);
+    app.add_option("--precision", o.precision, "fp32 | bf16 | fp16 (GPU)")
+        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+        ->capture_default_str();
+    app.add_option("--device", o.device, "cpu | gpu | gpu:N | auto: the GPU if there is one")->capture_default_str();
+    app.add_option("--memory", o.memory, "stay within what a device of this size has, like 8GiB");
+    add_convolution_options(app, o);
+    app.add_option("--timed-engines", o.timed_engines,
+                   "GPU: engines of each convolution that are timed before the fastest is kept; 1: the heuristics' first")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str();
+}
+
 std::vector<double> parse_list(const std::string& option, const std::string& value, std::size_t stages) {
     std::vector<double> out;
     std::istringstream in(value);
@@ -48,14 +72,10 @@ std::vector<double> parse_list(const std::string& option, const std::string& val
 
 namespace {
 
-void add_numerics(CLI::App& app, Options& o) {
-    app.add_flag("--tf32", o.tf32, "GPU, fp32: tensor cores may round inputs to 10 bits of fraction");
-    app.add_flag("--nondeterministic", o.nondeterministic, "GPU: engines whose bits differ from run to run may be used");
-}
-
 void add_options(CLI::App& app, Offer offer, Options& o) {
     app.option_defaults()->take_last();  // said twice, the later one counts
-    app.set_version_flag("--version", std::string("holon ") + holon::version);
+    if (offer == Offer::scores || offer == Offer::planning)
+        app.set_version_flag("--version", std::string("holon ") + holon::version);
     if (offer == Offer::scores) {
         app.add_option("--seed", o.seed, "of the bootstrap")->check(seed_range)->capture_default_str();
         app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
@@ -71,7 +91,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
         app.add_option("--precision", o.precision, "fp32 | bf16 | fp16")
             ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
             ->capture_default_str();
-        add_numerics(app, o);
+        add_convolution_options(app, o);
         app.add_option("--gpu", o.gpu, "a card of --list, or a .json file that describes one")->capture_default_str();
         app.add_option("--describe", o.describe, "write the card at hand (--device) to this .json file, and stop");
         app.add_option("--device", o.device, "gpu | gpu:N: the card to describe")->capture_default_str();
@@ -88,12 +108,7 @@ void add_options(CLI::App& app, Offer offer, Options& o) {
                            : "rows x columns that whole images are resized to")
         ->capture_default_str();
     app.add_option("--batch", o.batch, "images a step")->check(CLI::Range(1, 65536))->capture_default_str();
-    app.add_option("--precision", o.precision, "fp32 | bf16 | fp16 (GPU)")
-        ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
-        ->capture_default_str();
-    app.add_option("--device", o.device, "cpu | gpu | gpu:N | auto: the GPU if there is one")->capture_default_str();
-    app.add_option("--memory", o.memory, "stay within what a device of this size has, like 8GiB");
-    add_numerics(app, o);
+    add_device_options(app, o);
     app.add_option("--seed", o.seed, "of weights, splits, order, augmentation")
         ->check(seed_range)
         ->capture_default_str();

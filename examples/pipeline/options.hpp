@@ -5,6 +5,10 @@
 #include <string>
 #include <vector>
 
+namespace CLI {
+class App;
+}
+
 namespace holon::pipeline {
 
 struct ImageSize {
@@ -20,6 +24,7 @@ struct Options {
     std::string device = "cpu";
     std::string memory;  ///< the device's size to stay within, like 8GiB; empty: all there is
     bool tf32 = false, nondeterministic = false;  ///< GPU: see gpu::Numerics
+    int workspace_mib = 256, timed_engines = 1;   ///< GPU: see gpu::Settings
     std::uint64_t seed = 1;
     int workers = 1;
     std::string splits;  ///< a file of patients and splits to use instead of drawing one
@@ -75,6 +80,9 @@ enum class Offer { patch_training, whole_training, evaluation, heatmap, scores, 
 /// exit code: 0 done; 2 for whatever a user can mend (options, data, files, memory); 128 + signal when interrupted.
 int run_program(const char* description, Offer offer, Options options, int argc, char** argv,
                 const std::function<int(const Options&)>& body);
+
+/// --version, and what `with_device` takes: --device, --precision, --memory, and what convolutions on a GPU may do.
+void add_device_options(CLI::App& app, Options& options);
 
 /// "3,10,37" as numbers, one for each of `stages` stages; `DataError` naming `option` otherwise.
 std::vector<double> parse_list(const std::string& option, const std::string& value, std::size_t stages);

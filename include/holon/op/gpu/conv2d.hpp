@@ -1,53 +1,28 @@
 // op/gpu/conv2d.hpp: convolution through cuDNN's plans, in all three directions.
 #pragma once
+#include <optional>
+
 #include <holon/op/gpu/elementwise.hpp>
-#include <holon/op/gpu/plan_cache.hpp>
+#include <holon/op/gpu/plan_run.hpp>
 
 namespace holon::op {
 
 namespace gpu_detail {
 
-/// Runs a plan over an image, a filter and a result, of which it writes one.
-inline void run_plan(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, const void* x, const void* filter,
-                     const void* y) {
-    auto workspace = scratch<std::uint8_t>(context, plan.workspace);
-    const std::array<std::int64_t, 3> ids{gpu::detail::image_id, gpu::detail::filter_id, gpu::detail::result_id};
-    const std::array<const void*, 3> pointers{x, filter, y};
-    const void* const room = workspace.data();
-    gpu::Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::span<const std::int64_t>(ids));
-    pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(pointers));
-    pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(&room, 1));
-    pack = std::move(pack).finalize();
-    gpu::expects_cudnn(cudnnBackendExecute(context.state<gpu::PlanCache>().handle(), plan.plan.raw(), pack.raw()),
-                       "running a convolution");
-}
-
-/// Seconds that a plan takes over zeros, the least of a few runs.
-template <Element T>
-double seconds_of(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, const Shape& x, const Conv2dOptions& o) {
-    auto image = zeros<T, Gpu>(x, context), filter = zeros<T, Gpu>(filter_shape(o), context),
-         result = zeros<T, Gpu>(conv2d_shape(x, o), context);
-    gpu::Stopwatch watch(context.stream());
-    double least = 0;
-    for (int run = 0; run < 4; ++run) {  // the first warms up
-        watch.start();
-        run_plan(context, plan, image.data(), filter.data(), result.data());
-        const double took = watch.stop();
-        if (run > 0) least = run == 1 ? took : std::min(least, took);
-    }
-    return least;
-}
-
 template <Element T>
 std::shared_ptr<const gpu::ConvolutionPlan> plan_of(Context<Gpu>& context, Direction direction, const Shape& x,
                                                     const Conv2dOptions& o, bool add) {
     const auto& settings = context.state<gpu::Settings>();
-    auto plan = context.state<gpu::PlanCache>().find(
-        {direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics}, settings,
-        [&](const gpu::ConvolutionPlan& offered) {
-            return context.outside_rehearsal([&] { return seconds_of<T>(context, offered, x, o); });
+    std::optional<PlanTimer<T>> timer;
+    const auto seconds = [&](const gpu::ConvolutionPlan& offered) {
+        return context.outside_rehearsal([&] {
+            if (!timer) timer.emplace(context, x, o);
+            return (*timer)(offered);
         });
+    };
+    auto plan = context.state<gpu::PlanCache>().find({direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics},
+                                                     settings, seconds);
+    if (timer) context.outside_rehearsal([&] { return timer.reset(), 0; });
     if (context.recording()) context.recording()->keep(plan);  // its kernels may be its own
     return plan;
 }
