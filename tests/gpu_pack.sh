@@ -1,24 +1,35 @@
 #!/usr/bin/env bash
 # Packs what a run on a CUDA machine needs, so that nothing is compiled there: programs for x86-64-v3 with kernels for one
 # architecture, the shared libraries that a machine with no more than CUDA and cuDNN lacks, tests/gpu.sh and COMMIT.
-#   tests/gpu_pack.sh [--out ARCHIVE] [--build DIR] [--architectures 90-real]
+#   tests/gpu_pack.sh [--out ARCHIVE] [--build DIR] [--architectures 90-real] [--calls "A B C"]
+# --calls: the programs of these calls of tests/gpu.sh alone.
 # Needs what a build with CUDA needs (README). The archive may have 32 MiB. The last line tells its size. The images and weights
 # of call C are packed by tests/gpu_film.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out="" build=build-pack architectures=90-real
+out="" build=build-pack architectures=90-real calls="A B C"
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || { echo "$1 needs a value; see the first lines of $0" >&2; exit 2; }
     case "$1" in
         --out) out=$2 ;;
         --build) build=$2 ;;
         --architectures) architectures=$2 ;;
+        --calls) calls=$2 ;;
         *) echo "unknown argument $1; see the first lines of $0" >&2; exit 2 ;;
     esac
     shift 2
 done
 begin=$SECONDS
-programs=(test_op_gpu bench_step bench_conv bench_ops conv_plans plan phantom train_patch train_whole evaluate auc)
+names=""
+for call in $calls; do
+    case "$call" in
+        A) names+=" test_op_gpu bench_step bench_conv conv_plans plan" ;;
+        B) names+=" bench_step bench_ops phantom train_patch train_whole evaluate" ;;
+        C) names+=" bench_step train_patch train_whole evaluate auc" ;;  # train_patch: cross_validate.sh asks for it
+        *) echo "--calls $calls: A, B and C are the calls" >&2; exit 2 ;;
+    esac
+done
+mapfile -t programs < <(tr ' ' '\n' <<< "$names" | grep . | sort -u)
 most=32  # MiB
 out=${out:-$build/holon-gpu.tar.gz}
 
