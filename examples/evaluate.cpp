@@ -8,8 +8,12 @@
 #include "pipeline/cases.hpp"
 #include "pipeline/csv.hpp"
 #include "pipeline/device.hpp"
+#include "pipeline/frozen_front.hpp"
+#include "pipeline/interrupt.hpp"
 #include "pipeline/load_whole.hpp"
 #include "pipeline/options.hpp"
+#include "pipeline/output.hpp"
+#include "pipeline/predict.hpp"
 #include "pipeline/report.hpp"
 
 namespace {

@@ -2,16 +2,21 @@
 #include <holon/holon.hpp>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <set>
 #include <sstream>
 
 #include "pipeline/cases.hpp"
+#include "pipeline/decode.hpp"
 #include "pipeline/device.hpp"
+#include "pipeline/interrupt.hpp"
 #include "pipeline/load_whole.hpp"
 #include "pipeline/options.hpp"
+#include "pipeline/output.hpp"
 #include "pipeline/png_out.hpp"
+#include "pipeline/resize.hpp"
 
 namespace {
 

@@ -7,6 +7,7 @@
 #include "pipeline/models.hpp"
 #include "pipeline/options.hpp"
 #include "pipeline/patch_set.hpp"
+#include "pipeline/recompute.hpp"
 #include "pipeline/train.hpp"
 
 namespace {

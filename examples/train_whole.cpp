@@ -9,6 +9,7 @@
 #include "pipeline/load_whole.hpp"
 #include "pipeline/models.hpp"
 #include "pipeline/options.hpp"
+#include "pipeline/recompute.hpp"
 #include "pipeline/train.hpp"
 
 namespace {

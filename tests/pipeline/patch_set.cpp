@@ -1,6 +1,7 @@
 // pipeline/patch_set.cpp: patches of a split from files on disk to classes of a network.
 #include "pipeline/patch_set.hpp"
 
+#include <iostream>
 #include <map>
 #include <sstream>
 
