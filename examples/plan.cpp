@@ -48,6 +48,7 @@ std::string ask_cudnn([[maybe_unused]] const Card& card, [[maybe_unused]] const 
                 {nullptr, device.get(), name},
                 {direction, gpu::cudnn_type(type), x, o, add && direction == op::Direction::to_input, numerics},
                 budget);
+            if (!plan.note.empty()) std::cout << "note: " << plan.note << '\n';
             place->second = {plan.engine, std::size_t(plan.workspace), {}, 0};
         }
         return place->second;

@@ -59,7 +59,8 @@ inline void open_gpu(const DeviceChoice& choice, const Options& options) {
     settings.numerics = {options.tf32, !options.nondeterministic};
     settings.workspace_budget = std::int64_t(options.workspace_mib) << 20;
     settings.timed_engines = options.timed_engines;
-    context.state<gpu::PlanCache>();  // so that a cuDNN that is too old is told before anything is read
+    // Made now, so that a cuDNN that is too old is told before anything is read.
+    context.state<gpu::PlanCache>().say = [](const std::string& sentence) { std::cout << "note: " << sentence << '\n'; };
     int driver = 0;
     cudaDriverGetVersion(&driver);
     const auto& card = context.card();

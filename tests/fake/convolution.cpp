@@ -153,6 +153,8 @@ std::vector<cudnnBackendBehaviorNote_t> behavior_notes(std::int64_t engine) {
 
 std::int64_t workspace_of(std::int64_t engine, const Convolution& c) {
     switch (engine) {
+        case tensor_core:
+            return std::int64_t(settings().tensor_core_workspace);
         case large:
             return std::int64_t(settings().large_workspace);
         case nondeterministic:

@@ -28,6 +28,7 @@ struct Settings {
     int multiprocessors = 24;                   ///< of each device
     int cudnn_version = -1;                     ///< as 91900; -1: the version of the headers
     bool no_engines = false;                    ///< cuDNN's heuristics offer nothing
+    std::size_t tensor_core_workspace = 0;               ///< bytes that `Engine::tensor_core` asks for
     std::size_t large_workspace = std::size_t(1) << 30;  ///< bytes that `Engine::large` asks for
 };
 Settings& settings();
@@ -60,7 +61,7 @@ std::string fault();
 /// The engines that cuDNN's heuristics offer, by global index and in their order; all but `refused` compute what they
 /// should, within the precision that their notes admit.
 enum Engine : std::int64_t {
-    tensor_core = 1,       ///< note TENSOR_CORE; float inputs are rounded to TF32
+    tensor_core = 1,       ///< note TENSOR_CORE; float inputs are rounded to TF32; asks for `Settings::tensor_core_workspace`
     refused = 2,           ///< a plan of it is not supported
     nondeterministic = 3,  ///< backward only; note NONDETERMINISTIC
     large = 4,             ///< asks for `Settings::large_workspace`

@@ -117,6 +117,32 @@ TEST_CASE("a convolution without an engine says for what, where, and what to cha
                           ContainsText(gpu::cudnn_version_text()) && ContainsText("workspace"));
 }
 
+TEST_CASE("an engine that leaves the tensor cores idle is not taken in silence", "[gpu]") {
+    Machine machine;
+    (*machine).tensor_core_workspace = (std::size_t(300) << 20) + 1;
+    Context<Gpu> context(0);
+    std::vector<std::string> said;
+    context.state<gpu::PlanCache>().say = [&](const std::string& sentence) { said.push_back(sentence); };
+    auto& settings = context.state<gpu::Settings>();
+    const Conv2dOptions o{.in = 8, .out = 16, .kernel = 3, .padding = 1};
+    const auto runs = [&]<class T>(T) { return op::conv2d_implementation<T>(context, {1, 8, 9, 8}, o, op::Direction::forward); };
+    const auto on_tensor_cores = ContainsText(text("engine ", std::int64_t(fake::tensor_core), ","));
+    runs(bfloat16{});
+    REQUIRE(said.size() == 1);
+    CHECK_THAT(said[0], ContainsText("forward") && ContainsText("bfloat16") && ContainsText("1x8x9x8") &&
+                            ContainsText("does without tensor cores") && ContainsText("301 MiB") && ContainsText("256 MiB are allowed"));
+    runs(bfloat16{});  // once for each convolution
+    runs(float{});     // float has nothing to lose
+    CHECK(said.size() == 1);
+    settings.numerics.tf32 = true;
+    runs(float{});
+    CHECK(said.size() == 2);
+    settings.workspace_budget = std::int64_t(512) << 20;
+    CHECK_THAT(runs(float16{}), on_tensor_cores);
+    CHECK_THAT(runs(bfloat16{}), on_tensor_cores);
+    CHECK(said.size() == 2);
+}
+
 TEST_CASE("engines are passed over by workspace, TF32 and determinism, as the settings say", "[gpu]") {
     Machine machine;
     Context<Gpu> context(0);

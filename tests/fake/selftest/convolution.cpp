@@ -232,7 +232,7 @@ TEST_CASE("what the heuristics offer has to be filtered", "[fake]") {
     CHECK(offers(dnn, op::Direction::forward, CUDNN_DATA_FLOAT).empty());
     CHECK_THROWS_WITH(gpu::plan_convolution({dnn, nullptr, "the fake"},
                                             {op::Direction::forward, CUDNN_DATA_FLOAT, image, options()}, 1 << 20),
-                      ContainsText("no cuDNN engine for float32") && ContainsText("the heuristics offer none"));
+                      ContainsText("float32") && ContainsText("no cuDNN engine") && ContainsText("the heuristics offer none"));
 }
 
 TEST_CASE("a plan that is executed wrongly is refused with words", "[fake]") {

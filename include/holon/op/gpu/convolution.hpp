@@ -71,6 +71,7 @@ struct ConvolutionPlan {
     std::int64_t workspace = 0;  ///< bytes
     std::string engine;          ///< "engine 28, choice 1 of 9"
     EngineChoice choice;
+    std::string note = {};  ///< a sentence where it does without tensor cores what they could do; else empty
 };
 
 namespace detail {
@@ -142,6 +143,11 @@ inline std::vector<Descriptor> configurations(const Target& target, const Descri
     if (target.device) heuristic.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, *target.device);
     heuristic = std::move(heuristic).finalize();
     return heuristic.list(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+}
+
+inline bool on_tensor_cores(const Descriptor& engine) {
+    const auto notes = engine.notes();
+    return std::find(notes.begin(), notes.end(), CUDNN_NUMERICAL_NOTE_TENSOR_CORE) != notes.end();
 }
 
 /// Why an engine must not be used under these numerics; empty if it may.
@@ -235,6 +241,12 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
     std::vector<ConvolutionPlan> plans;
     std::string last = "the heuristics offer none";
     std::int64_t least = -1;
+    const bool for_tensor_cores = what.type != CUDNN_DATA_FLOAT || what.numerics.tf32;
+    std::int64_t passed_over = -1;  // the least workspace of the engines on tensor cores that want too much of it
+    const auto in_words = [&] {
+        return text("conv2d ", op::direction_name(what.direction), " of ", type_name(what.type), ", image ", what.x, ", filter ",
+                    op::filter_shape(what.options), ", stride ", what.options.stride);
+    };
     const auto plan_one = [&](const Descriptor& configuration, const std::string& place) {
         const auto engines = configuration.list(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
         if (engines.empty()) return;
@@ -245,11 +257,19 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
             return;
         }
         auto plan = detail::plan_of(target, configuration, engines.front(), engine + ", " + place);
+        const bool leaves_tensor_cores = for_tensor_cores && !detail::on_tensor_cores(engines.front());
         if (plan.workspace > budget) {
             least = least < 0 ? plan.workspace : std::min(least, plan.workspace);
             last = text("the smallest workspace on offer is ", least, " bytes");
+            if (for_tensor_cores && !leaves_tensor_cores && (passed_over < 0 || plan.workspace < passed_over))
+                passed_over = plan.workspace;
             return;
         }
+        if (leaves_tensor_cores)
+            plan.note = text(in_words(), ": ", plan.engine, ", does without tensor cores, ",
+                             passed_over < 0 ? std::string("for none that is offered before it uses them")
+                                             : text("for those that use them take ", (passed_over + (1 << 20) - 1) >> 20,
+                                                    " MiB of workspace or more, and ", budget >> 20, " MiB are allowed"));
         plans.push_back(std::move(plan));
     };
     try {
@@ -269,10 +289,7 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
         last = error.what();
     }
     if (plans.empty())
-        throw DeviceError(text("conv2d ", op::direction_name(what.direction), ": no cuDNN engine for ",
-                               type_name(what.type), ", image ", what.x, ", filter ", op::filter_shape(what.options),
-                               ", stride ", what.options.stride, " on ", target.name, " with cuDNN ",
-                               cudnn_version_text(), " within ", budget, " bytes of workspace: ", last,
+        throw DeviceError(text(in_words(), ": no cuDNN engine on ", target.name, " with cuDNN ", cudnn_version_text(), " within ", budget, " bytes of workspace: ", last,
                                "; another precision, a larger workspace budget, TF32 allowed, determinism given up or "
                                "channels that are multiples of 8 may have one"));
     return plans;

@@ -89,7 +89,7 @@ class PlanCache {
         places_.clear();
         return {};
     }
-    /// Told of engines that were remembered and cannot be had.
+    /// Told of engines that were remembered and cannot be had, and of those chosen that leave the tensor cores idle.
     std::function<void(const std::string&)> say;
 
     const Target& target() const { return target_; }
@@ -128,6 +128,7 @@ class PlanCache {
             const double took = seconds(offered[i]);
             if (i == 0 || took < least) best = i, least = took;
         }
+        if (say && !offered[best].note.empty()) say(offered[best].note);
         return std::make_shared<const ConvolutionPlan>(std::move(offered[best]));
     }
 
