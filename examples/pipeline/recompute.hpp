@@ -50,9 +50,9 @@ template <Element T, Device D> void plan_for_device() {
 }
 
 /// Bytes that a device's libraries take out of its memory for good, which no plan counts: cuBLAS's workspace.
-template <Device D> constexpr std::size_t kept_by_libraries() {
+template <Device D> std::size_t kept_by_libraries() {
 #ifdef HOLON_CUDA
-    if constexpr (std::same_as<D, Gpu>) return op::gpu_detail::blas_workspace;
+    if constexpr (std::same_as<D, Gpu>) return op::gpu_detail::blas_workspace(default_context<Gpu>().card().capability);
 #endif
     return 0;
 }

@@ -26,7 +26,11 @@ template <> class Watch<Gpu> : public gpu::Stopwatch {
 };
 #endif
 
+/// Numbers between -1 and 1; on a GPU one block of them repeated, since all of a large batch would take this machine minutes.
 template <class T, class D> Tensor<T, D> random_on(Shape shape, std::uint64_t seed) {
+#ifdef HOLON_CUDA
+    if constexpr (std::same_as<D, Gpu>) return op::gpu_detail::noise<T>(default_context<Gpu>(), shape, seed);
+#endif
     Random random(seed);
     Tensor<float, Cpu> host(shape);
     for (float& v : host.elements()) v = float(random.uniform(-1, 1));
@@ -47,6 +51,25 @@ template <class D, class F> double fastest(Context<D>& context, const F& run) {
     return least;
 }
 
+/// Seconds of a product of two n x n matrices; on a GPU without what a layer does besides (conversions to and from float,
+/// memory).
+template <class T, class D> double seconds_of_product(Context<D>& context, std::int64_t n) {
+    const Shape square{n, 1, 1, n};
+    const auto x = random_on<T, D>(square, 1);
+#ifdef HOLON_CUDA
+    if constexpr (std::same_as<D, Gpu>) {
+        const auto w = random_on<T, D>(square, 2);
+        Tensor<float, D> y(square, context);
+        return fastest(context, [&] {
+            op::gpu_detail::product(context, x.data(), false, w.data(), true, y.data(), false, n, n, n);
+        });
+    }
+#endif
+    const auto w = random_on<Accumulate<T>, D>(square, 2);
+    const Tensor<Accumulate<T>, D>* none = nullptr;
+    return fastest(context, [&] { op::linear(context, x, w, none); });
+}
+
 /// What this device reaches in this run: FLOP a second of a matrix product, bytes a second of a copy (read and write).
 struct Roof {
     double rate = 0, bandwidth = 0;
@@ -56,13 +79,7 @@ template <class T, class D> Roof measure_roof() {
     constexpr bool large = !std::same_as<D, Cpu>;
     const std::int64_t n = large ? 8192 : 2048, bytes = std::int64_t(large ? 1024 : 256) << 20;
     Roof roof;
-    {
-        const auto x = random_on<T, D>({n, 1, 1, n}, 1);
-        const auto w = random_on<Accumulate<T>, D>({n, 1, 1, n}, 2);
-        const Tensor<Accumulate<T>, D>* none = nullptr;
-        roof.rate =
-            2.0 * double(n) * double(n) * double(n) / fastest(context, [&] { op::linear(context, x, w, none); });
-    }
+    roof.rate = 2.0 * double(n) * double(n) * double(n) / seconds_of_product<T>(context, n);
     Tensor<std::uint8_t, D> from(vector_shape(bytes), context), to(vector_shape(bytes), context);
     context.clear(from.data(), std::size_t(bytes));
     roof.bandwidth = 2.0 * double(bytes) /

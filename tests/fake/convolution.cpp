@@ -135,8 +135,11 @@ std::vector<std::int64_t> engines_for(const Convolution& c, cudnnBackendHeurMode
 
 std::vector<cudnnBackendNumericalNote_t> numerical_notes(std::int64_t engine) {
     switch (engine) {
-        case tensor_core:
-            return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE};
+        case tensor_core: {
+            std::vector<cudnnBackendNumericalNote_t> notes{CUDNN_NUMERICAL_NOTE_TENSOR_CORE};
+            for (const int note : settings().tensor_core_notes) notes.push_back(cudnnBackendNumericalNote_t(note));
+            return notes;
+        }
         case nondeterministic:
             return {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC};
         case down_convert:

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 // CUDA's own declaration, repeated so that code that emulates kernels can enqueue them without CUDA's headers.
 struct CUstream_st;
@@ -28,6 +29,7 @@ struct Settings {
     int multiprocessors = 24;                   ///< of each device
     int cudnn_version = -1;                     ///< as 91900; -1: the version of the headers
     bool no_engines = false;                    ///< cuDNN's heuristics offer nothing
+    std::vector<int> tensor_core_notes;                  ///< of `Engine::tensor_core`, besides TENSOR_CORE
     std::size_t tensor_core_workspace = 0;               ///< bytes that `Engine::tensor_core` asks for
     std::size_t large_workspace = std::size_t(1) << 30;  ///< bytes that `Engine::large` asks for
 };

@@ -143,6 +143,25 @@ TEST_CASE("an engine that leaves the tensor cores idle is not taken in silence",
     CHECK(said.size() == 2);
 }
 
+TEST_CASE("engines that sum in less than float, or transform large tiles, are passed over", "[gpu]") {
+    Machine machine;
+    Context<Gpu> context(0);
+    const auto runs = [&](int out) {  // each number of filters a convolution of its own
+        return op::conv2d_implementation<float16>(context, {1, 8, 8, 8}, {.in = 8, .out = out, .kernel = 3, .padding = 1},
+                                                  op::Direction::forward);
+    };
+    const auto on_tensor_cores = ContainsText(text("engine ", std::int64_t(fake::tensor_core), ","));
+    CHECK_THAT(runs(8), on_tensor_cores);
+    int out = 16;
+    for (const auto note : {CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, CUDNN_NUMERICAL_NOTE_FFT,
+                            CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13}) {
+        (*machine).tensor_core_notes = {note};
+        CHECK_THAT(runs(out += 8), !on_tensor_cores);
+    }
+    (*machine).tensor_core_notes = {CUDNN_NUMERICAL_NOTE_WINOGRAD, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4};
+    CHECK_THAT(runs(out += 8), on_tensor_cores);
+}
+
 TEST_CASE("engines are passed over by workspace, TF32 and determinism, as the settings say", "[gpu]") {
     Machine machine;
     Context<Gpu> context(0);

@@ -157,6 +157,12 @@ inline std::string objection(const Descriptor& engine, cudnnDataType_t type, con
         if (note == CUDNN_NUMERICAL_NOTE_TENSOR_CORE && type == CUDNN_DATA_FLOAT && !numerics.tf32)
             return "rounds float inputs to TF32";
         if (note == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) return "rounds inputs down";
+        if (note == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) return "sums in less than float";
+        // The errors of these transforms grow with the tile. Winograd's of 4x4, which float runs on where there are no tensor
+        // cores for it, stays.
+        if (note == CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6 || note == CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13 ||
+            note == CUDNN_NUMERICAL_NOTE_FFT)
+            return "computes by a transform of large tiles";
     }
     return {};
 }

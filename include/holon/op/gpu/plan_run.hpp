@@ -43,11 +43,11 @@ inline void run_plan(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, co
 
 /// Elements between -1 and 1 that differ: over zeros a card runs faster, for it draws less power. A block of random numbers
 /// is drawn here and repeated on the card.
-template <Element T> Tensor<T, Gpu> noise(Context<Gpu>& context, const Shape& shape) {
+template <Element T> Tensor<T, Gpu> noise(Context<Gpu>& context, const Shape& shape, std::uint64_t seed = 1) {
     Tensor<T, Gpu> out(shape, context);
     const std::int64_t block = std::min<std::int64_t>(shape.size(), std::int64_t(1) << 18);
     std::vector<T> drawn;
-    Random random(1);
+    Random random(seed);
     for (std::int64_t i = 0; i < block; ++i) drawn.push_back(T(float(random.uniform(-1, 1))));
     T* const at = out.data();
     if (block) context.upload(at, drawn.data(), std::size_t(block) * sizeof(T));
