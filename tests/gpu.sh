@@ -147,15 +147,15 @@ demo() {  # train on phantoms as examples/demo.sh does
         "$4" --data "$data" "$work/whole/best.safetensors" --device gpu --precision bf16 --tta --out "$work/report"
 }
 # Five folds of patients at once, whose reports are written as they come; those that the clock ended are judged by their best
-# epoch so far. film NAME SIZE FOLDS OPTIONS OF train_whole...
+# epoch so far. film NAME SIZE FOLDS PATCH OPTIONS OF train_whole...; PATCH: none, or the options of train_patch, in one word
 film() {
-    local name=$1 size=$2 only=$3 runs=$work/$1
-    shift 3
+    local name=$1 size=$2 only=$3 patch=$4 runs=$work/$1
+    shift 4
     [ -d "$film/images" ] || { echo "no images; name them by --film"; return 77; }
     mkdir -p "$results/$name"
     trap 'keep_film "$runs" "$results/$name"; exit 124' TERM
     bash "$folds" --data "cbis-ddsm-mass:$film" --out "$runs" --folds 5 --only "$only" --jobs "$(wc -w <<< "$only")" \
-        --programs "$(dirname "$(program train_whole)")" --patch none \
+        --programs "$(dirname "$(program train_whole)")" --patch "$patch" \
         --common "--device gpu --precision bf16 --size $size --workers 3" --whole "$*" &
     wait $!
     local code=$?
@@ -220,11 +220,12 @@ call_C() {
     local weights=()
     [ ! -f "$film/vgg16.safetensors" ] || weights=(--weights "$film/vgg16.safetensors")
     step first 40 "$(program bench_step)" --device gpu --network vgg16 --top 256x1,128x1 --size 512x512 --batch 8 --precision bf16
-    step vgg16 260 bash -c 'film "$@"' _ vgg16 512x512 "1 2 3 4 5" --network vgg16 "${weights[@]}" --batch 8 --epochs 2,28
+    step vgg16 260 bash -c 'film "$@"' _ vgg16 512x512 "1 2 3 4 5" none --network vgg16 "${weights[@]}" --batch 8 --epochs 2,28
     step vgg16-scores 40 bash -c 'film_scores "$@"' _ vgg16 512x512
-    step resnet50 200 bash -c 'film "$@"' _ resnet50 512x512 "1 2 3 4 5" --network resnet50 --batch 8 --epochs 2,28
+    step resnet50 200 bash -c 'film "$@"' _ resnet50 512x512 "1 2 3 4 5" "--network resnet50 --patch 128 --per-lesion 4 --batch 64 --epochs 10" \
+        --network resnet50 --batch 8 --epochs 2,18
     step resnet50-scores 40 bash -c 'film_scores "$@"' _ resnet50 512x512
-    step vgg16-800 120 bash -c 'film "$@"' _ vgg16-800 800x800 1 --network vgg16 "${weights[@]}" --batch 8 --epochs 2,28
+    step vgg16-800 120 bash -c 'film "$@"' _ vgg16-800 800x800 1 none --network vgg16 "${weights[@]}" --batch 8 --epochs 2,28
     step vgg16-800-scores 30 bash -c 'film_scores "$@"' _ vgg16-800 800x800
 }
 
