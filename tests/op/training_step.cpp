@@ -19,10 +19,11 @@ struct Trained {
 
 constexpr std::array labels{0, 1};
 
-/// Images of whole 32ths, which every element type holds, brighter by class. Of the seeds 11 to 30 the one with which double
-/// itself is best conditioned: with weights changed by up to 1e-6 (1/256) of themselves the step in double moves by 0.63
-/// (0.76) of the bounds for float (bfloat16). With 11 a change of 1e-6 turns a ReLU's decision in layer3, and one gradient
-/// moves by 218 bounds: what agrees there depends on the order of sums, which differs between instruction sets.
+/// Images of whole 32ths, which every element type holds, brighter by class. The order of sums, which differs between
+/// instruction sets, must not turn a decision of ReLU that matters. With seed 24 it does not: weights changed by up to 1e-6 of
+/// themselves move the step in double by 0.63 of the bounds for float, and bfloat16 takes up to 0.82 of its own at AVX-512, AVX2
+/// and SSE4.1. With 11 such a change turns one in layer3, and moves a gradient there by 218 bounds. The bounds for bfloat16 are
+/// near what it can do: of the seeds 11 to 130, 18 keep within them on all of these.
 Tensor<double, Cpu> images() {
     auto x = random_tensor<double>({std::int64_t(labels.size()), 64, 64, 3}, 24);
     const std::int64_t image = x.size() / std::int64_t(labels.size());
@@ -83,9 +84,9 @@ template <class T, class D> const Trained& trained() {
 }
 
 /// Relative by norm. A gradient has come through all layers above it, in which 16-bit numbers turn some of ReLU's
-/// decisions (`fc` is above all of them); Adam's first steps go by the signs of gradients, where small ones are lost first.
+/// decisions; Adam's first steps go by the signs of gradients, where small ones are lost first.
 struct Bounds {
-    double loss[2], fc, gradients, fc_moved, moved, states, scores;
+    double loss[2], near, gradients, near_moved, moved, states, scores;
 };
 template <class T> constexpr Bounds bounds() {
     if (std::same_as<T, bfloat16>) return {{0.05, 0.2}, 0.15, 0.6, 0.4, 0.8, 0.05, 0.03};
@@ -128,10 +129,10 @@ TEMPLATE_TEST_CASE("two steps of training agree with those in double, tensor by 
         }
         // A bias in front of a batch norm has no slope: what is there is rounding, and Adam makes a step of it.
         if (name == "top.0.0.conv1.bias") continue;
-        const bool fc = name.starts_with("fc.");
-        CHECK(apart(given.gradients.at(name), gradient->second) <= (fc ? bound.fc : bound.gradients));
+        const bool near = name.starts_with("fc.") || name.starts_with("top.");
+        CHECK(apart(given.gradients.at(name), gradient->second) <= (near ? bound.near : bound.gradients));
         CHECK(apart(moved(given.after.at(name), given.before.at(name)), moved(exact.after.at(name), before)) <=
-              (fc ? bound.fc_moved : bound.moved));
+              (near ? bound.near_moved : bound.moved));
     }
     CHECK(apart(given.after.at("scores"), exact.after.at("scores")) <= bound.scores);
 }
