@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # tests/gpu_pack.sh's archive is complete: in a root file system that has Debian's smallest set of packages, python3 and, read-only,
 # this machine's CUDA and cuDNN, every program starts and each step of each call of tests/gpu.sh says that there is no GPU.
-#   tests/gpu_pack_bare.sh [ARCHIVE] [ROOT] [FILM]
+#   tests/gpu_pack_bare.sh [ARCHIVE] [ROOT] [FILM]      (without ARCHIVE it is made)
 # As root; makes ROOT by debootstrap where it is not. FILM is a folder of tests/gpu_film.py. On a machine without a card.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 archive=${1:-build-pack/holon-gpu.tar.gz} root=${2:-build-pack/root} film=${3:-}
 [ "$(id -u)" = 0 ] || { echo "needs root, for debootstrap and chroot" >&2; exit 2; }
-[ -f "$archive" ] || bash tests/gpu_pack.sh --out "$archive"
+[ $# -gt 0 ] || bash tests/gpu_pack.sh --out "$archive"  # of this source, not of an earlier one
 command -v debootstrap > /dev/null || { apt-get update -qq; apt-get install -y -qq --no-install-recommends debootstrap; }
 if [ ! -e "$root/complete" ]; then
     mkdir -p "$root"

@@ -3,12 +3,15 @@
 
 #include <iostream>
 
-int other();
+int other(const std::string& path);
 
-int main() {
+int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
     using namespace holon;
 #ifdef WITH_PART
-    if (other() != 0) return 1;
+    holon::PatchClassifier<float, holon::Cpu> net("resnet14", 2, 0.0, 1);
+    const std::string path = std::string(argv[0]) + ".safetensors";
+    holon::save(path, net);
+    if (other(path) != 0) return 1;
 #endif
     try {
         gpu::choose_device(0);

@@ -117,7 +117,7 @@ TEST_CASE("a convolution without an engine says for what, where, and what to cha
                           ContainsText(gpu::cudnn_version_text()) && ContainsText("workspace"));
 }
 
-TEST_CASE("an engine that leaves the tensor cores idle is not taken in silence", "[gpu]") {
+TEST_CASE("an engine that does not use tensor cores is not taken in silence", "[gpu]") {
     Machine machine;
     (*machine).tensor_core_workspace = (std::size_t(300) << 20) + 1;
     Context<Gpu> context(0);
@@ -130,7 +130,7 @@ TEST_CASE("an engine that leaves the tensor cores idle is not taken in silence",
     runs(bfloat16{});
     REQUIRE(said.size() == 1);
     CHECK_THAT(said[0], ContainsText("forward") && ContainsText("bfloat16") && ContainsText("1x8x9x8") &&
-                            ContainsText("does without tensor cores") && ContainsText("301 MiB") && ContainsText("256 MiB are allowed"));
+                            ContainsText("does not use tensor cores") && ContainsText("301 MiB") && ContainsText("256 MiB are allowed"));
     runs(bfloat16{});  // once for each convolution
     runs(float{});     // float has nothing to lose
     CHECK(said.size() == 1);

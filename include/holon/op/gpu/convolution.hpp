@@ -71,7 +71,7 @@ struct ConvolutionPlan {
     std::int64_t workspace = 0;  ///< bytes
     std::string engine;          ///< "engine 28, choice 1 of 9"
     EngineChoice choice;
-    std::string note = {};  ///< a sentence where it does without tensor cores what they could do; else empty
+    std::string note = {};  ///< a warning where 16-bit or TF32 inputs are not computed on tensor cores; else empty
 };
 
 namespace detail {
@@ -272,10 +272,10 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
             return;
         }
         if (leaves_tensor_cores)
-            plan.note = text(in_words(), ": ", plan.engine, ", does without tensor cores, ",
-                             passed_over < 0 ? std::string("for none that is offered before it uses them")
-                                             : text("for those that use them take ", (passed_over + (1 << 20) - 1) >> 20,
-                                                    " MiB of workspace or more, and ", budget >> 20, " MiB are allowed"));
+            plan.note = text(in_words(), " runs on ", plan.engine, ", which does not use tensor cores; ",
+                             passed_over < 0 ? std::string("no engine that cuDNN prefers to it does")
+                                             : text("one that does needs ", (passed_over + (1 << 20) - 1) >> 20,
+                                                    " MiB of workspace, ", budget >> 20, " MiB are allowed"));
         plans.push_back(std::move(plan));
     };
     try {

@@ -89,7 +89,7 @@ class PlanCache {
         places_.clear();
         return {};
     }
-    /// Told of engines that were remembered and cannot be had, and of those chosen that leave the tensor cores idle.
+    /// Told of engines that were remembered and cannot be had, and of those chosen that do not use tensor cores.
     std::function<void(const std::string&)> say;
 
     const Target& target() const { return target_; }
