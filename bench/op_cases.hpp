@@ -98,18 +98,25 @@ template <class T, class D> class Cases {
         const std::string form = residual ? "batch_norm+add+relu" : "batch_norm+relu";
         const double x = image_bytes(s);
         if (!residual)
-            add("channel_moments", s, x, [s](Context<D>& context) {
-                return [&context, x = random_on<T, D>(s, 1)] { op::channel_moments(context, x); };
+            add("batch_statistics", s, x, [s](Context<D>& context) {
+                return [&context, x = random_on<T, D>(s, 1), mean = full<A, D>(vector_shape(s.c), A(0)),
+                        variance = full<A, D>(vector_shape(s.c), A(1))]() mutable {
+                    op::batch_statistics<T>(context, x, 1e-5, {&mean, &variance});
+                };
             });
         add(form, s, residual ? 3 * x : 2 * x, [s, residual](Context<D>& context) {
             return [&context, x = random_on<T, D>(s, 1), r = residual ? random_on<T, D>(s, 2) : Image(),
-                    normal = normalization(s.c)] { op::batch_norm(context, x, r ? &r : nullptr, normal, true); };
+                    normal = normalization(s.c)] { op::batch_norm(context, x, r ? &r : nullptr, normal, true, bool(r)); };
         });
-        // Sums need x and dy (and y, for the mask), then the gradients need them again: read twice, written once each.
-        add(form + " backward", s, residual ? 8 * x : 5 * x, [s, residual](Context<D>& context) {
+        // Sums need x and dy, then the gradients need them again: read twice, written once each. With a residual the sums
+        // need the mask too, a bit an element or y, and leave its gradient, which is then read in the place of dy.
+        const double mask = std::same_as<D, Cpu> ? x : x / double(8 * sizeof(T));
+        add(form + " backward", s, residual ? 6 * x + mask : 5 * x, [s, residual](Context<D>& context) {
             const Shape v = vector_shape(s.c);
-            return [&context, x = random_on<T, D>(s, 1), y = residual ? random_on<T, D>(s, 2) : Image(),
-                    dy = random_on<T, D>(s, 3), normal = normalization(s.c), dx = Image(s),
+            const auto normal = normalization(s.c);
+            const auto r = random_on<T, D>(s, 2), from = random_on<T, D>(s, 1);
+            return [&context, x = from, y = op::batch_norm(context, from, residual ? &r : nullptr, normal, true, residual).mask,
+                    dy = random_on<T, D>(s, 3), normal, dx = Image(s),
                     dr = residual ? Image(s) : Image(), dw = Tensor<A, D>(v), db = Tensor<A, D>(v)]() mutable {
                 op::BatchNormGradients<T, D> wanted;
                 wanted.x = &dx, wanted.weight = &dw, wanted.bias = &db;

@@ -1,212 +1,185 @@
 // batch_norm.cuh: batch norm with the residual and the ReLU that follow it, forward and backward, over rows of n h w c
-// memory. No atomics: sums go through a table of partial sums, so that every run gives the same bits.
-//
-// All passes cut the rows x channels matrix the same way: a thread keeps to one pack of channels, whose coefficients it
-// holds in registers, and walks down the rows. Nothing is divided on the way, and neighbouring threads read
-// neighbouring memory.
+// memory. The number of blocks that a multiprocessor is to hold (the second launch bound) limits the registers: 64 for
+// 4 blocks, 80 for 3.
 #pragma once
-#include <holon/vocabulary.cuh>
+#include <holon/channel_sums.cuh>
 
 namespace holon::gpu {
 
-/// Threads of a block: blockDim.x packs side by side, blockDim.y rows. Grid: packs / blockDim.x, rows as wanted.
-constexpr int column_threads = 256;
+/// Blocks that a multiprocessor is to hold of each kernel.
+constexpr int forward_blocks = 4, gradient_blocks = 3, backward_blocks = 3, any_backward_blocks = 2;
 
-/// The pack and the rows of a thread: from `row` on, every `stride`-th.
-struct Column {
-    int pack;
-    std::int64_t row, stride;
-};
-__device__ inline Column column() {
-    return {int(blockIdx.x * blockDim.x + threadIdx.x), std::int64_t(blockIdx.y) * blockDim.y + threadIdx.y,
-            std::int64_t(gridDim.y) * blockDim.y};
-}
+/// Rows of x whose mean is the level that moments are taken relative to.
+constexpr int level_rows = 32;
 
-/// Writes into partial[part][0 and 1][channel] the sums that `rows` takes over the rows of part blockIdx.y. `rows` is
-/// told its channels once, then given every row's pack. Each thread adds in float; the launcher keeps its rows few, and
-/// parts are joined in double.
-template <int W, class Rows> __global__ void channel_sums(std::int64_t count, int channels, Rows rows, float* partial) {
-    HOLON_SHARED(float, sums, 2 * column_threads * W);
-    const Column me = column();
-    const int lanes = int(blockDim.x), lane = int(threadIdx.x), line = int(threadIdx.y), lines = int(blockDim.y);
-    const bool inside = me.pack * W < channels;
-    float a[W] = {}, b[W] = {};
-    if (inside) {
-        rows.open(me.pack * W);
-        for (std::int64_t row = me.row; row < count; row += me.stride) rows.take(row * (channels / W) + me.pack, a, b);
-    }
-    for (int i = 0; i < W; ++i) {
-        sums[(line * lanes + lane) * W + i] = a[i];
-        sums[(column_threads + line * lanes + lane) * W + i] = b[i];
-    }
-    __syncthreads();
-    if (line < 2 && inside)  // line 0 joins the first sums, line 1 the second
-        for (int i = 0; i < W; ++i) {
-            float sum = 0;
-            for (int r = 0; r < lines; ++r) sum += sums[(line * column_threads + r * lanes + lane) * W + i];
-            partial[(std::int64_t(blockIdx.y) * 2 + line) * channels + me.pack * W + i] = sum;
-        }
-}
-
-/// A block of the kernels that finish sums: channels by shares of the parts.
-constexpr int finish_lanes = 32, finish_lines = 32;
-
-/// Both sums of the thread's channel over all parts, for line 0 of a block of `finish_lanes` x `finish_lines`. Every
-/// thread of the block calls it.
-struct Totals {
-    double first, second;
-};
-__device__ inline Totals totals(int parts, int channels, const float* partial) {
-    HOLON_SHARED(double, sums, 2 * finish_lanes * finish_lines);
-    const int lane = int(threadIdx.x), line = int(threadIdx.y), k = int(blockIdx.x) * finish_lanes + lane;
-    double first = 0, second = 0;
-    if (k < channels)
-        for (int part = line; part < parts; part += finish_lines) {
-            first += double(partial[(std::int64_t(part) * 2) * channels + k]);
-            second += double(partial[(std::int64_t(part) * 2 + 1) * channels + k]);
-        }
-    sums[line * finish_lanes + lane] = first;
-    sums[(finish_lines + line) * finish_lanes + lane] = second;
-    __syncthreads();
-    if (line == 0)
-        for (int l = 1; l < finish_lines; ++l) {
-            first += sums[l * finish_lanes + lane];
-            second += sums[(finish_lines + l) * finish_lanes + lane];
-        }
-    return {first, second};
-}
-
-/// The thread's channel if it is to finish one, else -1.
-__device__ inline int finished_channel(int channels) {
-    const int k = int(blockIdx.x) * finish_lanes + int(threadIdx.x);
-    return threadIdx.y == 0 && k < channels ? k : -1;
-}
-
-/// Rows for the gradient of a bias: the values themselves.
-template <class T, int W> struct SumRows {
+/// Rows for the moments: value - level and its square. The level is a mean over up to 32 rows spread over the image, so
+/// that a large common value costs no digits. It is a number of T: the others differ from it by what float holds, and
+/// sums of 16-bit numbers do not round the same way at every step. Part 0 writes it down.
+template <class T, bool Whole> struct MomentRows {
+    static constexpr int blocks = most_sum_blocks, ahead = 4;
+    using Channels = ChannelPack<T, Whole>;
+    using Loaded = typename Channels::Raw;
+    static constexpr int W = Channels::width;
     const T* x;
-    __device__ void open(int) {}
-    __device__ void take(std::int64_t pack, float (&a)[W], float (&)[W]) const {
-        float v[W];
-        read<W>(x, pack, v);
-        for (int i = 0; i < W; ++i) a[i] += v[i];
-    }
-};
-
-__global__ void __launch_bounds__(finish_lanes* finish_lines)
-    finish_sum(int parts, int channels, const float* partial, float* out, bool add) {
-    const Totals sum = totals(parts, channels, partial);
-    const int k = finished_channel(channels);
-    if (k >= 0) out[k] = (add ? out[k] : 0) + float(sum.first);
-}
-
-/// A mean over up to 32 rows spread over the image, one thread a channel: the level that values are taken relative to,
-/// so that a large common one costs no digits. It is a number of T: the others differ from it by what float holds, and
-/// sums of 16-bit numbers do not round the same way at every step.
-template <class T> __global__ void sample_level(std::int64_t count, int channels, const T* x, float* level) {
-    const int channel = int(blockIdx.x * blockDim.x + threadIdx.x);
-    if (channel >= channels) return;
-    const int samples = int(minimum<std::int64_t>(count, 32));
-    float sum = 0;
-    for (int i = 0; i < samples; ++i) sum += widen(x[count * i / samples * channels + channel]) / float(samples);
-    level[channel] = widen(narrow<T>(sum));
-}
-
-/// Rows for the moments: value - level and its square.
-template <class T, int W> struct MomentRows {
-    const T* x;
-    const float* level;
+    float* level;
     float here[W];
-    __device__ void open(int first) {
-        for (int i = 0; i < W; ++i) here[i] = level[first + i];
+
+    /// Has barriers. A thread takes the level of one channel of its block: they lie side by side.
+    __device__ void open(const Channels& mine, std::int64_t count) {
+        HOLON_SHARED(float, levels, most_lanes * W);
+        const int me = int(threadIdx.y * blockDim.x + threadIdx.x), channel = int(blockIdx.x * blockDim.x) * W + me;
+        const int samples = int(minimum<std::int64_t>(count, level_rows));
+        if (me < int(blockDim.x) * W && channel < mine.channels) {
+            float sum = 0;
+            for (int i = 0; i < samples; ++i) {
+                const std::int64_t row = samples == level_rows ? count * i / level_rows : i;
+                sum += widen(x[row * mine.channels + channel]) / float(samples);
+            }
+            sum = widen(narrow<T>(sum));
+            levels[me] = sum;
+            if (blockIdx.y == 0) level[channel] = sum;
+        }
+        __syncthreads();
+        for (int i = 0; i < W; ++i)
+            here[i] = mine.inside() && mine.holds(i) ? float(levels[int(threadIdx.x) * W + i]) : 0;
     }
-    __device__ void take(std::int64_t pack, float (&a)[W], float (&b)[W]) const {
-        float v[W];
-        read<W>(x, pack, v);
+    __device__ Loaded load(const Channels& mine, std::int64_t row) const { return mine.load(x, row); }
+    __device__ void take(const Channels&, std::int64_t, const Loaded& loaded, float (&a)[W], float (&b)[W]) const {
         for (int i = 0; i < W; ++i) {
-            const float away = v[i] - here[i];
+            const float away = widen(loaded.element[i]) - here[i];
             a[i] += away;
             b[i] += away * away;
         }
     }
 };
 
-/// Mean and biased variance from the parts' sums.
+/// From the parts' sums: mean and inverse deviation by the biased variance, and the running statistics moved on.
 __global__ void __launch_bounds__(finish_lanes* finish_lines)
-    finish_moments(int parts, std::int64_t count, int channels, const float* partial, const float* level, float* mean,
-                   float* variance) {
+    finish_moments(int parts, std::int64_t count, int channels, const float* partial, const float* level, float epsilon,
+                   RunningStatistics running, float* mean, float* inverse_deviation) {
     const Totals sum = totals(parts, channels, partial);
     const int k = finished_channel(channels);
     if (k < 0) return;
     const double away = sum.first / double(count), spread = sum.second / double(count) - away * away;
-    mean[k] = float(double(level[k]) + away);
-    variance[k] = float(maximum(0.0, spread));
+    const float middle = float(double(level[k]) + away), variance = float(maximum(0.0, spread));
+    mean[k] = middle;
+    inverse_deviation[k] = 1 / sqrtf(variance + epsilon);
+    running.mean[k] = running.keep * running.mean[k] + running.mean_share * middle;
+    running.variance[k] = running.keep * running.variance[k] + running.variance_share * variance;
 }
 
 /// The coefficients of a thread's channels: y = (x - mean) * slope + bias.
-template <int W> struct Coefficients {
+template <class T, bool Whole> struct Coefficients {
+    static constexpr int W = pack_width<T>;
     float mean[W], slope[W], bias[W];
-    __device__ void open(const Channels& normal, int first) {
-        for (int i = 0; i < W; ++i) {
-            mean[i] = normal.mean[first + i];
-            slope[i] = normal.inverse_deviation[first + i] * normal.weight[first + i];
-            bias[i] = normal.bias[first + i];
-        }
+    __device__ void open(const ChannelPack<T, Whole>& mine, const Channels& normal) {
+        float weight[W];
+        mine.coefficients(normal.mean, mean);
+        mine.coefficients(normal.inverse_deviation, slope);
+        mine.coefficients(normal.weight, weight);
+        mine.coefficients(normal.bias, bias);
+        for (int i = 0; i < W; ++i) slope[i] *= weight[i];
     }
 };
 
-/// y = (x - mean) * inverse_deviation * weight + bias, + residual if not null, max(., 0) if `relu`. Blocks as above.
-template <class T, int W>
-__global__ void batch_norm_forward(std::int64_t rows, int channels, const T* x, const T* residual, Channels normal,
-                                   bool relu, T* y) {
+/// y = (x - mean) * inverse_deviation * weight + bias, + residual if `Residual`, max(., 0) if `Relu`. `passed`, if not
+/// null, gets a byte a pack: bit i says that the ReLU let channel i of the pack through.
+template <class T, bool Whole, bool Residual, bool Relu>
+__global__ void __launch_bounds__(column_threads, forward_blocks)
+    batch_norm_forward(std::int64_t rows, int channels, const T* x, const T* residual, Channels normal, T* y,
+                       std::uint8_t* passed) {
+    constexpr int W = pack_width<T>;
+    struct Loaded {
+        Pack<T, W> x, residual;
+    };
     const Column me = column();
-    if (me.pack * W >= channels) return;
-    Coefficients<W> by;
-    by.open(normal, me.pack * W);
-    for (std::int64_t row = me.row; row < rows; row += me.stride) {
-        const std::int64_t p = row * (channels / W) + me.pack;
-        float v[W], beside[W] = {};
-        read<W>(x, p, v);
-        if (residual) read<W>(residual, p, beside);
-        for (int i = 0; i < W; ++i) {
-            v[i] = (v[i] - by.mean[i]) * by.slope[i] + by.bias[i];
-            if (residual) v[i] += beside[i];
-            if (relu) v[i] = v[i] < 0 ? 0 : v[i];
-        }
-        write<W>(y, p, v);
-    }
+    const ChannelPack<T, Whole> mine(channels, me.pack);
+    if (!mine.inside()) return;
+    Coefficients<T, Whole> by;
+    by.open(mine, normal);
+    each_row<Residual ? 2 : 4>(
+        me, rows,
+        [&](std::int64_t row) {
+            Loaded loaded;
+            loaded.x = mine.load(x, row);
+            if constexpr (Residual) loaded.residual = mine.load(residual, row);
+            return loaded;
+        },
+        [&](std::int64_t row, const Loaded& loaded) {
+            float v[W];
+            unsigned bits = 0;
+            for (int i = 0; i < W; ++i) {
+                v[i] = (widen(loaded.x.element[i]) - by.mean[i]) * by.slope[i] + by.bias[i];
+                if constexpr (Residual) v[i] += widen(loaded.residual.element[i]);
+                if constexpr (Relu) v[i] = v[i] < 0 ? 0 : v[i];
+                if constexpr (Relu) bits |= widen(narrow<T>(v[i])) > 0 ? 1u << i : 0u;
+            }
+            mine.store(y, row, v);
+            if (Relu && passed) passed[row * mine.packs + mine.pack] = std::uint8_t(bits);
+        });
 }
 
-/// What the ReLU let through: dy where y > 0 (y given), where the normalised x > 0 (relu alone), or all of dy.
-template <class T, int W> struct Masked {
-    const T *x, *y, *dy;
-    Channels normal;
-    bool relu;
-    Coefficients<W> by;
-    __device__ void open(int first) { by.open(normal, first); }
-    /// Pack p's masked gradient, and x relative to the mean.
-    __device__ void get(std::int64_t p, float (&g)[W], float (&away)[W]) const {
-        read<W>(dy, p, g);
-        read<W>(x, p, away);
-        for (int i = 0; i < W; ++i) away[i] -= by.mean[i];
-        if (!relu) return;
-        float at[W];
-        if (y) read<W>(y, p, at);
-        for (int i = 0; i < W; ++i) g[i] = (y ? at[i] : away[i] * by.slope[i] + by.bias[i]) > 0 ? g[i] : 0;
+/// Which elements of dy a ReLU let through.
+enum class Through {
+    all,       ///< no ReLU
+    positive,  ///< where the normalised x is positive: no residual came between
+    marked,    ///< where the forward pass set a bit
+};
+
+/// What a row of the backward pass reads: a pack of x, one of dy, and the bits of `Through::marked`.
+template <class T, bool Whole> struct BackwardRow {
+    static constexpr int W = pack_width<T>;
+    Pack<T, W> x, dy;
+    unsigned bits;
+
+    /// The gradient of channel i behind the ReLU; `away` is x - mean.
+    __device__ float gradient(int i, float away, const Coefficients<T, Whole>& by, Through through) const {
+        const float g = widen(dy.element[i]);
+        if (through == Through::positive) return away * by.slope[i] + by.bias[i] > 0 ? g : 0;
+        if (through == Through::marked) return bits & (1u << i) ? g : 0;
+        return g;
     }
 };
 
-/// Rows for the gradients: g and g * (x - mean).
-template <class T, int W> struct GradientRows {
-    Masked<T, W> masked;
-    __device__ void open(int first) { masked.open(first); }
-    __device__ void take(std::int64_t pack, float (&a)[W], float (&b)[W]) const {
-        float g[W], away[W];
-        masked.get(pack, g, away);
+template <class T> struct BackwardInput {
+    const T *x, *dy;
+    const std::uint8_t* passed;
+    template <bool Whole>
+    __device__ BackwardRow<T, Whole> load(const ChannelPack<T, Whole>& mine, std::int64_t row, Through through) const {
+        BackwardRow<T, Whole> loaded;
+        loaded.x = mine.load(x, row);
+        loaded.dy = mine.load(dy, row);
+        loaded.bits = through == Through::marked ? passed[row * mine.packs + mine.pack] : 0;
+        return loaded;
+    }
+};
+
+/// Rows for the gradients: g and g * (x - mean), where g is dy behind the ReLU. `Keep`: g is written to `kept`, which
+/// may be dy, so that the pass that follows need not mask again.
+template <class T, bool Whole, Through through, bool Keep> struct GradientRows {
+    static constexpr int blocks = gradient_blocks, ahead = 2;
+    using Channels = ChannelPack<T, Whole>;
+    using Loaded = BackwardRow<T, Whole>;
+    static constexpr int W = Channels::width;
+    BackwardInput<T> in;
+    gpu::Channels normal;
+    T* kept;
+    Coefficients<T, Whole> by;
+
+    __device__ void open(const Channels& mine, std::int64_t) {
+        if (mine.inside()) by.open(mine, normal);
+    }
+    __device__ Loaded load(const Channels& mine, std::int64_t row) const { return in.load(mine, row, through); }
+    __device__ void take(const Channels& mine, std::int64_t row, const Loaded& loaded, float (&a)[W],
+                         float (&b)[W]) const {
+        float g[W];
         for (int i = 0; i < W; ++i) {
+            const float away = widen(loaded.x.element[i]) - by.mean[i];
+            g[i] = loaded.gradient(i, away, by, through);
             a[i] += g[i];
-            b[i] += g[i] * away[i];
+            b[i] += g[i] * away;
         }
+        if constexpr (Keep) mine.store(kept, row, g);
     }
 };
 
@@ -228,43 +201,61 @@ __global__ void __launch_bounds__(finish_lanes* finish_lines)
     level[k] = float(-slope * sum.first / double(count));
 }
 
-/// dx and the residual's gradient, each where not null; `tilt` and `level` null: zeros. Blocks as above.
-template <class T, int W>
-__global__ void batch_norm_backward(std::int64_t rows, int channels, Masked<T, W> masked, const float* tilt,
-                                    const float* level, T* dx, bool add_x, T* dresidual, bool add_residual) {
-    const Column me = column();
-    if (me.pack * W >= channels) return;
-    masked.open(me.pack * W);
-    float lean[W] = {}, lift[W] = {};
-    for (int i = 0; i < W && tilt; ++i) {
-        lean[i] = tilt[me.pack * W + i];
-        lift[i] = level[me.pack * W + i];
+/// x' = slope * g + tilt * (x - mean) + level of a thread's channels; `tilt` and `level` null: zeros.
+template <class T, bool Whole> struct InputGradient {
+    static constexpr int W = pack_width<T>;
+    Coefficients<T, Whole> by;
+    float tilt[W] = {}, level[W] = {};
+    __device__ InputGradient(const ChannelPack<T, Whole>& mine, const Channels& normal, const float* all_tilts,
+                             const float* all_levels) {
+        by.open(mine, normal);
+        if (!all_tilts) return;
+        mine.coefficients(all_tilts, tilt);
+        mine.coefficients(all_levels, level);
     }
-    for (std::int64_t row = me.row; row < rows; row += me.stride) {
-        const std::int64_t p = row * (channels / W) + me.pack;
-        float g[W], away[W];
-        masked.get(p, g, away);
-        if (dx) {
-            float d[W];
-            for (int i = 0; i < W; ++i) d[i] = masked.by.slope[i] * g[i] + lean[i] * away[i] + lift[i];
-            put<W>(dx, p, d, add_x);
+    /// Leaves g, dy behind the ReLU, in `g`.
+    __device__ void take(const BackwardRow<T, Whole>& loaded, Through through, float (&d)[W], float (&g)[W]) const {
+        for (int i = 0; i < W; ++i) {
+            const float away = widen(loaded.x.element[i]) - by.mean[i];
+            g[i] = loaded.gradient(i, away, by, through);
+            d[i] = by.slope[i] * g[i] + tilt[i] * away + level[i];
         }
-        if (dresidual) put<W>(dresidual, p, g, add_residual);
     }
+};
+
+/// dx, assigned: what a network's batch norms ask for.
+template <class T, bool Whole, Through through>
+__global__ void __launch_bounds__(column_threads, backward_blocks)
+    batch_norm_backward(std::int64_t rows, int channels, BackwardInput<T> in, Channels normal, const float* tilt,
+                        const float* level, T* dx) {
+    const Column me = column();
+    const ChannelPack<T, Whole> mine(channels, me.pack);
+    if (!mine.inside()) return;
+    const InputGradient<T, Whole> slope(mine, normal, tilt, level);
+    each_row<2>(
+        me, rows, [&](std::int64_t row) { return in.load(mine, row, through); },
+        [&](std::int64_t row, const BackwardRow<T, Whole>& loaded) {
+            float d[pack_width<T>], g[pack_width<T>];
+            slope.take(loaded, through, d, g);
+            mine.store(dx, row, d);
+        });
 }
 
-/// y_k += bias_k in every row. Blocks as above.
-template <class T, int W> __global__ void bias_rows(std::int64_t rows, int channels, const float* bias, T* y) {
+/// dx and the residual's gradient, each where not null, assigned or added.
+template <class T, bool Whole>
+__global__ void __launch_bounds__(column_threads, any_backward_blocks)
+    batch_norm_backward_any(std::int64_t rows, int channels, BackwardInput<T> in, Through through, Channels normal,
+                            const float* tilt, const float* level, T* dx, bool add_x, T* dresidual, bool add_residual) {
     const Column me = column();
-    if (me.pack * W >= channels) return;
-    float by[W];
-    for (int i = 0; i < W; ++i) by[i] = bias[me.pack * W + i];
+    const ChannelPack<T, Whole> mine(channels, me.pack);
+    if (!mine.inside()) return;
+    const InputGradient<T, Whole> slope(mine, normal, tilt, level);
     for (std::int64_t row = me.row; row < rows; row += me.stride) {
-        const std::int64_t p = row * (channels / W) + me.pack;
-        float v[W];
-        read<W>(y, p, v);
-        for (int i = 0; i < W; ++i) v[i] += by[i];
-        write<W>(y, p, v);
+        const BackwardRow<T, Whole> loaded = in.load(mine, row, through);
+        float d[pack_width<T>], g[pack_width<T>];
+        slope.take(loaded, through, d, g);
+        if (dx) mine.put(dx, row, d, add_x);
+        if (dresidual) mine.put(dresidual, row, g, add_residual);
     }
 }
 

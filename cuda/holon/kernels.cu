@@ -46,17 +46,7 @@ void inverse_deviation(const Queue& queue, int channels, const float* variance, 
         },
         variance, out);
 }
-void running_update(const Queue& queue, int channels, const float* batch, float keep, float share, float* running) {
-    by_alignment<float>(
-        [&]<int W>() {
-            start_each<W>(queue, channels, RunningUpdate{batch, keep, share, running});
-        },
-        batch, running);
-}
-
 // Rows and sums over them.
-
-namespace {
 
 /// Blocks for a rows x packs matrix: as many packs side by side as there are, up to a warp.
 struct Columns {
@@ -64,34 +54,47 @@ struct Columns {
     unsigned across;  // blocks over the packs
     std::int64_t down(std::int64_t rows) const { return divided_up(rows, block.y); }
 };
+
+namespace {
+
 Columns columns(std::int64_t packs) {
     unsigned lanes = 1;
-    while (lanes < 32 && lanes < packs) lanes *= 2;
+    while (lanes < unsigned(most_lanes) && lanes < packs) lanes *= 2;
     return {dim3(lanes, unsigned(column_threads) / lanes), unsigned(divided_up(packs, lanes))};
 }
+template <class T> Columns columns_of(int channels) { return columns(divided_up(channels, pack_width<T>)); }
 
 constexpr std::int64_t grid_y = 65535;
 
-dim3 passing_grid(const Queue& queue, const Columns& c, std::int64_t rows) {
-    const std::int64_t most = std::int64_t(queue.multiprocessors) * blocks_per_multiprocessor / c.across;
-    return dim3(c.across, unsigned(std::clamp<std::int64_t>(std::min(c.down(rows), most), 1, grid_y)));
+/// A grid of whole waves of `resident` blocks a multiprocessor: up to four, so that none has few rows left to the end,
+/// and no more than leaves a thread 16 rows for the coefficients that it loads.
+dim3 passing_grid(const Queue& queue, const Columns& c, std::int64_t rows, int resident) {
+    constexpr std::int64_t most_waves = 4, rows_a_thread = 16;
+    const std::int64_t wave = std::max<std::int64_t>(std::int64_t(queue.multiprocessors) * resident / c.across, 1);
+    const std::int64_t waves = std::clamp<std::int64_t>(c.down(rows) / (wave * rows_a_thread), 1, most_waves);
+    return dim3(c.across, unsigned(std::clamp<std::int64_t>(std::min(c.down(rows), wave * waves), 1, grid_y)));
 }
 
-/// Into how many parts sums over the rows are cut: enough to fill the card, and for each thread to add few numbers in
-/// float.
-std::int64_t sum_parts(const Queue& queue, const Columns& c, std::int64_t rows) {
-    constexpr std::int64_t most_in_float = 128, blocks = 4;
-    const std::int64_t filling = divided_up(std::int64_t(queue.multiprocessors) * blocks, c.across);
-    const std::int64_t parts = std::max(std::min(c.down(rows), filling), divided_up(c.down(rows), most_in_float));
-    return std::clamp<std::int64_t>(parts, 1, grid_y);
+/// Into how many parts sums over the rows are cut: enough to fill the card with `resident` blocks a multiprocessor, in
+/// whole waves of them, and for each thread to add few numbers in float.
+std::int64_t sum_parts(const Queue& queue, const Columns& c, std::int64_t rows, int resident) {
+    constexpr std::int64_t most_in_float = 128;
+    const std::int64_t wave = divided_up(std::int64_t(queue.multiprocessors) * resident, c.across);
+    const std::int64_t waves = std::max<std::int64_t>(divided_up(divided_up(c.down(rows), most_in_float), wave), 1);
+    return std::clamp<std::int64_t>(std::min(c.down(rows), wave * waves), 1, grid_y);
+}
+
+/// Calls f.template operator()<Whole>(): whether packs are full and all pointers aligned to them.
+template <class T, class F, class... P> void by_fit(std::int64_t channels, const F& f, const P*... pointers) {
+    by_width<T>(channels, [&]<int W>() { f.template operator()<W != 1>(); }, pointers...);
 }
 
 /// Sums into `partial`; returns the number of parts.
-template <int W, class Rows>
-int start_sums(const Queue& queue, std::int64_t rows, int channels, const Rows& take, float* partial) {
-    const Columns c = columns(channels / W);
-    const int parts = int(sum_parts(queue, c, rows));
-    launch(queue, channel_sums<W, Rows>, dim3(c.across, unsigned(parts)), c.block, rows, channels, take, partial);
+template <class Rows>
+int start_sums(const Queue& queue, const Columns& c, std::int64_t rows, int channels, const Rows& take,
+               float* partial) {
+    const int parts = int(sum_parts(queue, c, rows, Rows::blocks));
+    launch(queue, channel_sums<Rows>, dim3(c.across, unsigned(parts)), c.block, rows, channels, take, partial);
     return parts;
 }
 
@@ -101,81 +104,115 @@ dim3 finishing_block() { return dim3(finish_lanes, finish_lines); }
 }  // namespace
 
 template <class T> std::int64_t sums_scratch(const Queue& queue, std::int64_t rows, int channels) {
-    // Two sums a part, and two vectors beside them; for whichever width the launch will take.
-    std::int64_t parts = 0;
-    for (const int width : {1, pack_width<T>})
-        if (channels % width == 0) parts = std::max(parts, sum_parts(queue, columns(channels / width), rows));
+    // Two sums a part, and two vectors beside them; for whichever kernel takes the sums.
+    const Columns c = columns_of<T>(channels);
+    const std::int64_t parts =
+        std::max(sum_parts(queue, c, rows, gradient_blocks), sum_parts(queue, c, rows, most_sum_blocks));
     return (2 * parts + 2) * channels;
 }
 template <class T>
 void channel_sum(const Queue& queue, std::int64_t rows, int channels, const T* dy, float* scratch, float* out,
                  bool add) {
-    by_width<T>(
+    by_fit<T>(
         channels,
-        [&]<int W>() {
-            const int parts = start_sums<W>(queue, rows, channels, SumRows<T, W>{dy}, scratch);
+        [&]<bool Whole>() {
+            const int parts = start_sums(queue, columns_of<T>(channels), rows, channels, SumRows<T, Whole>{dy}, scratch);
             launch(queue, finish_sum, finishing_grid(channels), finishing_block(), parts, channels, scratch, out, add);
         },
         dy);
 }
 template <class T>
-void channel_moments(const Queue& queue, std::int64_t rows, int channels, const T* x, float* scratch, float* mean,
-                     float* variance) {
+void batch_statistics(const Queue& queue, std::int64_t rows, int channels, const T* x, float epsilon,
+                      const RunningStatistics& running, float* scratch, float* mean, float* inverse_deviation) {
     float *const level = scratch, *const partial = scratch + 2 * channels;
-    launch(queue, sample_level<T>, dim3(unsigned(divided_up(channels, 64))), 64, rows, channels, x, level);
-    by_width<T>(
+    by_fit<T>(
         channels,
-        [&]<int W>() {
-            const int parts = start_sums<W>(queue, rows, channels, MomentRows<T, W>{x, level, {}}, partial);
+        [&]<bool Whole>() {
+            const int parts = start_sums(queue, columns_of<T>(channels), rows, channels,
+                                         MomentRows<T, Whole>{x, level, {}}, partial);
             launch(queue, finish_moments, finishing_grid(channels), finishing_block(), parts, rows, channels, partial,
-                   level, mean, variance);
+                   level, epsilon, running, mean, inverse_deviation);
         },
         x);
 }
 template <class T>
 void batch_norm(const Queue& queue, std::int64_t rows, int channels, const T* x, const T* residual,
-                const Channels& normal, bool relu, T* y) {
+                const Channels& normal, bool relu, T* y, std::uint8_t* passed) {
     if (rows == 0) return;
-    by_width<T>(
+    const Columns c = columns_of<T>(channels);
+    by_fit<T>(
         channels,
-        [&]<int W>() {
-            const Columns c = columns(channels / W);
-            launch(queue, batch_norm_forward<T, W>, passing_grid(queue, c, rows), c.block, rows, channels, x, residual,
-                   normal, relu, y);
+        [&]<bool Whole>() {
+            const auto start = [&]<bool Residual, bool Relu>() {
+                launch(queue, batch_norm_forward<T, Whole, Residual, Relu>, passing_grid(queue, c, rows, forward_blocks),
+                       c.block, rows, channels, x, residual, normal, y, passed);
+            };
+            if (residual && relu)
+                start.template operator()<true, true>();
+            else if (residual)
+                start.template operator()<true, false>();
+            else if (relu)
+                start.template operator()<false, true>();
+            else
+                start.template operator()<false, false>();
         },
         x, residual, y);
 }
 template <class T>
-void batch_norm_backward(const Queue& queue, std::int64_t rows, int channels, const T* x, const T* y, const T* dy,
-                         const Channels& normal, bool relu, bool batch_statistics, const BatchNormTargets<T>& wanted,
-                         float* scratch) {
+void batch_norm_backward(const Queue& queue, std::int64_t rows, int channels, const T* x, const std::uint8_t* passed,
+                         const T* dy, const Channels& normal, bool relu, bool batch_statistics,
+                         const BatchNormTargets<T>& wanted, float* scratch) {
     if (rows == 0) return;
-    const bool by_batch = wanted.x && batch_statistics;
+    const bool by_batch = wanted.x && batch_statistics, sums = wanted.weight || wanted.bias || by_batch;
+    Through through = !relu ? Through::all : passed ? Through::marked : Through::positive;
+    // The sums' pass leaves the gradient behind the ReLU for the pass that follows it, if it is wanted by itself.
+    const bool kept = sums && through == Through::marked && wanted.residual && !wanted.add_residual;
     float* const tilt = by_batch ? scratch : nullptr;
     float *const level = scratch + channels, *const partial = scratch + 2 * channels;
-    by_width<T>(
+    const Columns c = columns_of<T>(channels);
+    BackwardInput<T> in{x, dy, passed};
+    by_fit<T>(
         channels,
-        [&]<int W>() {
-            const Masked<T, W> masked{x, y, dy, normal, relu, {}};
-            if (wanted.weight || wanted.bias || by_batch) {
-                const int parts = start_sums<W>(queue, rows, channels, GradientRows<T, W>{masked}, partial);
+        [&]<bool Whole>() {
+            const auto take_sums = [&]<Through by, bool Keep>() {
+                const GradientRows<T, Whole, by, Keep> take{in, normal, wanted.residual, {}};
+                const int parts = start_sums(queue, c, rows, channels, take, partial);
                 launch(queue, finish_gradients, finishing_grid(channels), finishing_block(), parts, rows, channels,
                        partial, normal, wanted.weight, wanted.add_weight, wanted.bias, wanted.add_bias, tilt, level);
-            }
-            if (!wanted.x && !wanted.residual) return;
-            const Columns c = columns(channels / W);
-            launch(queue, gpu::batch_norm_backward<T, W>, passing_grid(queue, c, rows), c.block, rows, channels, masked,
-                   tilt, level, wanted.x, wanted.add_x, wanted.residual, wanted.add_residual);
+            };
+            if (kept)
+                take_sums.template operator()<Through::marked, true>();
+            else if (sums && through == Through::marked)
+                take_sums.template operator()<Through::marked, false>();
+            else if (sums && through == Through::positive)
+                take_sums.template operator()<Through::positive, false>();
+            else if (sums)
+                take_sums.template operator()<Through::all, false>();
+
+            T* const residual = kept ? nullptr : wanted.residual;
+            if (kept) in.dy = wanted.residual, through = Through::all;
+            if (!wanted.x && !residual) return;
+            const auto grid = [&](int resident) { return passing_grid(queue, c, rows, resident); };
+            if (residual || wanted.add_x || through == Through::marked)
+                launch(queue, batch_norm_backward_any<T, Whole>, grid(any_backward_blocks), c.block, rows, channels, in,
+                       through, normal, tilt, level, wanted.x, wanted.add_x, residual, wanted.add_residual);
+            else if (through == Through::positive)
+                launch(queue, gpu::batch_norm_backward<T, Whole, Through::positive>, grid(backward_blocks), c.block, rows,
+                       channels, in, normal, tilt, level, wanted.x);
+            else
+                launch(queue, gpu::batch_norm_backward<T, Whole, Through::all>, grid(backward_blocks), c.block, rows,
+                       channels, in, normal, tilt, level, wanted.x);
         },
-        x, y, dy, wanted.x, wanted.residual);
+        x, dy, wanted.x, wanted.residual);
 }
 template <class T> void add_bias(const Queue& queue, std::int64_t rows, int channels, const float* bias, T* y) {
     if (rows == 0) return;
-    by_width<T>(
+    const Columns c = columns_of<T>(channels);
+    by_fit<T>(
         channels,
-        [&]<int W>() {
-            const Columns c = columns(channels / W);
-            launch(queue, bias_rows<T, W>, passing_grid(queue, c, rows), c.block, rows, channels, bias, y);
+        [&]<bool Whole>() {
+            launch(queue, bias_rows<T, Whole>, passing_grid(queue, c, rows, bias_blocks), c.block, rows, channels, bias,
+                   y);
         },
         y);
 }
@@ -333,10 +370,12 @@ template <class T> void find_not_finite(const Queue& queue, std::int64_t count, 
     template void add_bias(const Queue&, std::int64_t, int, const float*, T*);                                        \
     template std::int64_t sums_scratch<T>(const Queue&, std::int64_t, int);                                           \
     template void channel_sum(const Queue&, std::int64_t, int, const T*, float*, float*, bool);                       \
-    template void channel_moments(const Queue&, std::int64_t, int, const T*, float*, float*, float*);                 \
-    template void batch_norm(const Queue&, std::int64_t, int, const T*, const T*, const Channels&, bool, T*);         \
-    template void batch_norm_backward(const Queue&, std::int64_t, int, const T*, const T*, const T*, const Channels&, \
-                                      bool, bool, const BatchNormTargets<T>&, float*);                                \
+    template void batch_statistics(const Queue&, std::int64_t, int, const T*, float, const RunningStatistics&,        \
+                                   float*, float*, float*);                                                           \
+    template void batch_norm(const Queue&, std::int64_t, int, const T*, const T*, const Channels&, bool, T*,          \
+                             std::uint8_t*);                                                                          \
+    template void batch_norm_backward(const Queue&, std::int64_t, int, const T*, const std::uint8_t*, const T*,       \
+                                      const Channels&, bool, bool, const BatchNormTargets<T>&, float*);               \
     template void max_pool(const Queue&, const Pooling&, const T*, T*, std::uint8_t*);                                \
     template void max_pool_backward(const Queue&, const Pooling&, const T*, const std::uint8_t*, T*, bool);           \
     template void average_pool(const Queue&, const Pooling&, const T*, T*);                                           \

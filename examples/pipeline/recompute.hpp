@@ -39,13 +39,15 @@ template <Element T, Device D> void plan_for_device() {
         op::plan::choose_on_cpu(ledger, default_context<Cpu>());
     }
 #ifdef HOLON_CUDA
-    if constexpr (std::same_as<D, Gpu>)
+    if constexpr (std::same_as<D, Gpu>) {
+        ledger.mask_of_bits = true;
         ledger.choose = [](std::string_view, op::Direction direction, const Shape& x, const Conv2dOptions& o,
                            bool add) {
             const auto plan = op::gpu_detail::plan_of<T>(default_context<Gpu>(), direction, x, o,
                                                          add && direction == op::Direction::to_input);
             return op::plan::Choice{plan->engine, std::size_t(plan->workspace), {}, 0};
         };
+    }
 #endif
 }
 

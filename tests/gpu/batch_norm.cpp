@@ -24,11 +24,26 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     const Both<float> weight(vector_shape(c), 4), bias(vector_shape(c), 5);
 
     std::vector<float> scratch(std::size_t(gpu::sums_scratch<T>(queue, rows, c)), NAN);
-    auto mean = target<float>(c), variance = target<float>(c);
-    gpu::channel_moments(queue, rows, c, x.narrow.data(), scratch.data(), mean.data(), variance.data());
-    const auto moments = op::channel_moments(context, x.wide);
-    REQUIRE(error(mean, moments.mean) < 1e-6);
-    REQUIRE(error(variance, moments.variance) < 1e-5);
+    auto mean = target<float>(c), deviation = target<float>(c);
+    const Both<float> running(vector_shape(c), 6), running_variance(vector_shape(c), 7);
+    auto moved = running.narrow, moved_variance = running_variance.narrow;
+    gpu::batch_statistics(queue, rows, c, x.narrow.data(), 1e-5f,
+                          {moved.data(), moved_variance.data(), 0.9f, 0.1f, 0.1f * 1.5f}, scratch.data(), mean.data(),
+                          deviation.data());
+    auto moved_by_op = running.wide.clone();
+    Tensor<double, Cpu> variance(vector_shape(c));
+    const auto by_op = op::batch_statistics<double>(context, x.wide, 1e-5, {&moved_by_op, &variance, 0.1, false});
+    op::batch_statistics<double>(context, x.wide, 1e-5, {&moved_by_op, &variance, 1.0, false});
+    auto moved_variance_by_op = running_variance.wide.clone();
+    moved_by_op = running.wide.clone();
+    for (int k = 0; k < c; ++k) {
+        moved_by_op.data()[k] = 0.9 * moved_by_op.data()[k] + 0.1 * by_op.mean.data()[k];
+        moved_variance_by_op.data()[k] = 0.9 * moved_variance_by_op.data()[k] + 0.15 * variance.data()[k];
+    }
+    REQUIRE(error(mean, by_op.mean) < 1e-6);
+    REQUIRE(error(deviation, by_op.inverse_deviation) < 1e-5);
+    REQUIRE(error(moved, moved_by_op) < 1e-6);
+    REQUIRE(error(moved_variance, moved_variance_by_op) < 1e-5);
     // The level that they were taken relative to: the mean of up to 32 rows, as a number of T.
     const std::int64_t samples = std::min<std::int64_t>(rows, 32);
     for (int k = 0; k < c; ++k) {
@@ -37,18 +52,8 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
             level += std::as_const(x.wide).data()[rows * i / samples * c + k] / double(samples);
         REQUIRE(double(scratch[std::size_t(k)]) == Approx(level).epsilon(kernel_tolerance<T>()));
     }
-    auto deviation = target<float>(c);
-    gpu::inverse_deviation(queue, c, variance.data(), 1e-5f, deviation.data());
-    op::Normalization<double, Cpu> normal{moments.mean, op::inverse_deviation(context, moments.variance, 1e-5),
-                                          weight.wide, bias.wide};
-    REQUIRE(error(deviation, normal.inverse_deviation) < 1e-5);
-    const Both<float> running(vector_shape(c), 6);
-    auto moved = running.narrow;
-    auto moved_by_op = running.wide.clone();
-    gpu::running_update(queue, c, mean.data(), 0.9f, 0.1f * 1.5f, moved.data());
-    op::running_update(context, moments.mean, moved_by_op, 0.1, 1.5);
-    REQUIRE(error(moved, moved_by_op) < 1e-6);
 
+    op::Normalization<double, Cpu> normal{by_op.mean, by_op.inverse_deviation, weight.wide, bias.wide};
     // From here on both sides go by the same vectors.
     for (std::size_t k = 0; k < std::size_t(c); ++k) {
         normal.mean.data()[k] = double(mean[k]);
@@ -56,15 +61,24 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     }
     const gpu::Channels vectors{mean.data(), deviation.data(), weight.narrow.data(), bias.narrow.data()};
     auto y = target<T>(s.size());
+    constexpr int wide = gpu::pack_width<T>;
+    const int packs = (c + wide - 1) / wide;
+    std::vector<std::uint8_t> passed(std::size_t(rows * packs), 255);
+    const bool masked = o.relu && o.residual;
     gpu::batch_norm(queue, rows, c, x.narrow.data(), o.residual ? beside.narrow.data() : nullptr, vectors, o.relu,
-                    y.data());
-    REQUIRE(error(y, op::batch_norm(context, x.wide, o.residual ? &beside.wide : nullptr, normal, o.relu)) <
+                    y.data(), masked ? passed.data() : nullptr);
+    REQUIRE(error(y, op::batch_norm(context, x.wide, o.residual ? &beside.wide : nullptr, normal, o.relu, false).y) <
             kernel_tolerance<T>());
+    for (std::int64_t i = 0; masked && i < rows * packs; ++i)
+        for (int bit = 0; bit < 8; ++bit) {
+            const std::int64_t channel = i % packs * wide + bit;
+            const bool positive = bit < wide && channel < c && float(y[std::size_t(i / packs * c + channel)]) > 0;
+            REQUIRE((passed[std::size_t(i)] >> bit & 1) == int(positive));
+        }
 
     // Backward, by the mask that the kernels' own y gives.
     Tensor<double, Cpu> seen(s);
     for (std::size_t i = 0; i < y.size(); ++i) seen.data()[i] = double(float(y[i]));
-    const bool by_y = o.relu && o.residual;
     const Both<T> old_x(s, 6), old_residual(s, 7);
     const Both<float> old_weight(vector_shape(c), 8), old_bias(vector_shape(c), 9);
     const auto old = [&](const auto& both) { return o.add ? &both : nullptr; };
@@ -80,17 +94,36 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
                                            o.add,
                                            o.add};
     std::fill(scratch.begin(), scratch.end(), NAN);
-    gpu::batch_norm_backward(queue, rows, c, x.narrow.data(), by_y ? std::as_const(y).data() : nullptr,
-                             dy.narrow.data(), vectors, o.relu, o.batch, targets, scratch.data());
+    const std::uint8_t* const mask = masked ? passed.data() : nullptr;
+    gpu::batch_norm_backward(queue, rows, c, x.narrow.data(), mask, dy.narrow.data(), vectors, o.relu, o.batch, targets,
+                             scratch.data());
     auto gx = expected_onto(s, old(old_x)), gr = expected_onto(s, old(old_residual));
     auto gw = expected_onto(vector_shape(c), old(old_weight)), gb = expected_onto(vector_shape(c), old(old_bias));
     const op::BatchNormGradients<double, Cpu> all{&gx, Gradient::add, &gr, Gradient::add,
                                                   &gw, Gradient::add, &gb, Gradient::add};
-    op::batch_norm_backward(context, x.wide, by_y ? &seen : nullptr, dy.wide, normal, o.relu, o.batch, all);
+    const op::ReluMask<double, Cpu> mask_of_op{seen, {}};
+    op::batch_norm_backward(context, x.wide, masked ? &mask_of_op : nullptr, dy.wide, normal, o.relu, o.batch, all);
     if (o.wanted & 1) REQUIRE(error(dx, gx) < kernel_tolerance<T>());
     if (o.wanted & 2) REQUIRE(error(dresidual, gr) < kernel_tolerance<T>());
     if (o.wanted & 4) REQUIRE(error(dweight, gw) < 2e-5);
     if (o.wanted & 8) REQUIRE(error(dbias, gb) < 2e-5);
+    if (!o.add && (o.wanted & 2)) {  // the residual's gradient over dy: the same bits
+        auto over = dy.narrow;
+        auto again = target<T>(s.size());
+        auto weights = target<float>(c), biases = target<float>(c);
+        std::fill(scratch.begin(), scratch.end(), NAN);
+        gpu::batch_norm_backward<T>(queue, rows, c, x.narrow.data(), mask, over.data(), vectors, o.relu, o.batch,
+                                    {asked(1, again.data()), over.data(), asked(4, weights.data()),
+                                     asked(8, biases.data()), false, false, false, false},
+                                    scratch.data());
+        const auto same = [](const auto& a, const auto& b) {
+            return std::memcmp(a.data(), b.data(), a.size() * sizeof(a[0])) == 0;
+        };
+        REQUIRE(same(over, dresidual));
+        if (o.wanted & 1) REQUIRE(same(again, dx));
+        if (o.wanted & 4) REQUIRE(same(weights, dweight));
+        if (o.wanted & 8) REQUIRE(same(biases, dbias));
+    }
 
     auto sums = target(c, old(old_bias));
     std::fill(scratch.begin(), scratch.end(), NAN);

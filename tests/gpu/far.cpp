@@ -162,7 +162,7 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
         int c;
     };
     // The last block has the last rows: whole rounds of 65535 blocks.
-    for (const Size s : {Size{65535LL * 256 * 17, 8}, Size{65535LL * 64 * 171, 3}}) {
+    for (const Size s : {Size{65535LL * 256 * 17, 8}, Size{65535LL * 256 * 43, 3}}) {
         const std::int64_t size = s.rows * s.c;
         REQUIRE(size > two_31);
         Reserved<bfloat16> x(size), y(size), dy(size), dx(size), beside(size);
@@ -174,9 +174,10 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
         const auto channels = std::size_t(s.c);
         // Parts that no block sums are 0, which is what they would sum.
         std::vector<float> scratch(std::size_t(gpu::sums_scratch<bfloat16>(wide, s.rows, s.c)), 0), mean(channels),
-            variance(channels), sum(channels), dweight(channels), dbias(channels);
+            deviation(channels), unused(channels), variance(channels), sum(channels), dweight(channels), dbias(channels);
         const std::vector<float> zero(channels, 0), one(channels, 1), half_of(channels, 0.5f);
-        gpu::channel_moments(wide, s.rows, s.c, x.read(), scratch.data(), mean.data(), variance.data());
+        gpu::batch_statistics(wide, s.rows, s.c, x.read(), 1e-5f, {unused.data(), variance.data(), 0, 1, 1},
+                              scratch.data(), mean.data(), deviation.data());
         std::fill(scratch.begin(), scratch.end(), 0);
         gpu::channel_sum(wide, s.rows, s.c, dy.read(), scratch.data(), sum.data(), false);
         for (int k = 0; k < s.c; ++k) {
@@ -186,11 +187,13 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
             REQUIRE(sum[std::size_t(k)] == float(k + 3));
         }
         const gpu::Channels normal{zero.data(), half_of.data(), one.data(), one.data()};
-        gpu::batch_norm(wide, s.rows, s.c, x.read(), beside.read(), normal, true, y.data());
+        Reserved<std::uint8_t> passed(s.rows);
+        gpu::batch_norm(wide, s.rows, s.c, x.read(), beside.read(), normal, true, y.data(), passed.data());
+        REQUIRE(passed[s.rows - 1] == (1 << s.c) - 1);
         for (int k = 0; k < s.c; ++k)
             REQUIRE(float(y[size - s.c + k]) == float(bfloat16(float(bfloat16(1000.f * float(k + 1))) * 0.5f + 1 + 2)));
         std::fill(scratch.begin(), scratch.end(), 0);
-        gpu::batch_norm_backward(wide, s.rows, s.c, x.read(), y.read(), dy.read(), normal, true, false,
+        gpu::batch_norm_backward(wide, s.rows, s.c, x.read(), passed.read(), dy.read(), normal, true, false,
                                  {dx.data(), beside.data(), dweight.data(), dbias.data(), false, false, false, false},
                                  scratch.data());
         for (int k = 0; k < s.c; ++k) {

@@ -91,9 +91,11 @@ TEST_CASE("sums of squares are a flat grid's, of no more blocks than one block j
 }
 
 TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and room on the card", "[gpu][grid]") {
+    alignas(16) static float somewhere[4];
+    static const std::uint8_t mask[1] = {};
     on_cards([](const gpu::Queue& queue) {
         const float* const from = nullptr;
-        float* const none = nullptr;
+        float *const none = nullptr, *const aligned = somewhere;
         for (const int packs : {1, 2, 3, 4, 5, 8, 9, 31, 32, 33, 64, 65, 512})
             for (const std::int64_t rows : {1, 8, 9, 255, 256, 257, 4096, 32768, 32769, 200000, 10000000}) {
                 const int channels = 4 * packs;
@@ -109,39 +111,79 @@ TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and 
                 REQUIRE(lanes * lines == 256);
                 REQUIRE(across == boxes(packs, lanes));
 
-                // No part without rows; as many as fill the card with four blocks a multiprocessor and leave no thread
-                // more than 128 numbers to add; and one fewer would not do.
-                const std::int64_t down = boxes(rows, lines), filling = 4 * std::int64_t(queue.multiprocessors);
-                const auto enough = [&](std::int64_t n) {
-                    return n * 128 >= down && (n >= down || n * across >= filling);
+                // Parts, of a kernel that a multiprocessor holds `resident` blocks of: none without rows; no thread with
+                // more than 128 numbers to add; and as long as there are rows, whole waves of blocks over the card, the
+                // fewest that do.
+                const std::int64_t down = boxes(rows, lines);
+                const auto right_parts = [&](std::int64_t n, int resident) {
+                    const std::int64_t wave = boxes(resident * std::int64_t(queue.multiprocessors), across);
+                    const auto enough = [&](std::int64_t k) { return k * 128 >= down; };
+                    REQUIRE((n >= 1 && n <= down && enough(n)));
+                    REQUIRE((n == down || n % wave == 0));
+                    REQUIRE((n <= wave || n == 1 || !enough((n - 1) / wave * wave)));
+                    REQUIRE(gpu::sums_scratch<float>(queue, rows, channels) >= (2 * n + 2) * channels);
                 };
-                REQUIRE((parts >= 1 && parts <= down));
-                REQUIRE(enough(parts));
-                REQUIRE((parts == 1 || !enough(parts - 1)));
-                REQUIRE(gpu::sums_scratch<float>(queue, rows, channels) >= (2 * parts + 2) * channels);
+                right_parts(parts, 4);
                 const auto finishing = [&](const host_cuda::Launch& launch) {
                     REQUIRE((launch.block.x == 32 && launch.block.y == 32));
                     REQUIRE((launch.grid.x == boxes(channels, 32) && launch.grid.y == 1));
                 };
                 finishing(sums[1]);
 
-                const auto moments =
-                    launches([&] { gpu::channel_moments(queue, rows, channels, from, none, none, none); });
-                REQUIRE(moments.size() == 3);
-                REQUIRE(moments[0].grid.x * moments[0].block.x >= unsigned(channels));
-                REQUIRE((moments[0].grid.x - 1) * moments[0].block.x < unsigned(channels));
-                REQUIRE(moments[1].grid.y == parts);
-                finishing(moments[2]);
+                const auto moments = launches(
+                    [&] { gpu::batch_statistics(queue, rows, channels, from, 0, {}, none, none, none); });
+                REQUIRE(moments.size() == 2);
+                REQUIRE(moments[0].grid.y == parts);
+                finishing(moments[1]);
 
-                // Passes: no block without rows, and no more than sixteen a multiprocessor but for the first row of
-                // blocks; and one more would be.
+                // Passes: no block without rows; as long as there are rows, whole waves, up to four, but no more than
+                // leave each thread 16 rows.
+                const auto right_pass = [&](const host_cuda::Launch& pass, int resident) {
+                    REQUIRE((pass.block.x == lanes && pass.block.y == lines && pass.grid.x == across));
+                    const auto high = std::int64_t(pass.grid.y),
+                               wave = std::max<std::int64_t>(resident * std::int64_t(queue.multiprocessors) / across, 1);
+                    REQUIRE(high <= down);
+                    const std::int64_t waves = std::clamp<std::int64_t>(down / (wave * 16), 1, 4);
+                    REQUIRE(high == std::min({down, wave * waves, std::int64_t(65535)}));
+                };
                 const auto pass = launches([&] { gpu::add_bias(queue, rows, channels, from, none); });
                 REQUIRE(pass.size() == 1);
-                REQUIRE((pass[0].block.x == lanes && pass[0].block.y == lines && pass[0].grid.x == across));
-                const auto high = std::int64_t(pass[0].grid.y), most = 16 * std::int64_t(queue.multiprocessors);
-                REQUIRE(high <= down);
-                REQUIRE((high == 1 || high * across <= most));
-                REQUIRE((high == down || (high + 1) * across > most));
+                right_pass(pass[0], 4);
+                const gpu::Channels no_vectors{};
+                for (const bool residual : {false, true}) {
+                    const auto forward = launches([&] {
+                        gpu::batch_norm(queue, rows, channels, from, residual ? aligned : from, no_vectors, true, none,
+                                        nullptr);
+                    });
+                    REQUIRE(forward.size() == 1);
+                    right_pass(forward[0], 4);
+                }
+
+                // Backward: sums where anything is wanted that they are for, and a pass where an image is.
+                const auto backward = [&](unsigned wanted, bool relu, bool masked, bool batch, bool add) {
+                    const auto asked = [&](unsigned bit) { return wanted & bit ? aligned : nullptr; };
+                    return launches([&] {
+                        gpu::batch_norm_backward(queue, rows, channels, from, masked ? mask : nullptr, from, no_vectors,
+                                                 relu, batch,
+                                                 {asked(1), asked(2), asked(4), asked(8), add, add, add, add}, none);
+                    });
+                };
+                auto seen = backward(1, true, false, true, false);
+                REQUIRE(seen.size() == 3);
+                right_parts(std::int64_t(seen[0].grid.y), 3);
+                finishing(seen[1]);
+                right_pass(seen[2], 3);
+                seen = backward(3, true, true, true, false);  // the sums leave the residual's gradient
+                REQUIRE(seen.size() == 3);
+                right_parts(std::int64_t(seen[0].grid.y), 3);
+                right_pass(seen[2], 3);
+                seen = backward(3, true, true, true, true);
+                REQUIRE(seen.size() == 3);
+                right_pass(seen[2], 2);
+                REQUIRE(backward(14, true, true, true, false).size() == 2);  // what is kept is all that is wanted
+                REQUIRE(backward(12, true, false, true, false).size() == 2);
+                REQUIRE(backward(1, true, false, false, false).size() == 1);
+                REQUIRE(backward(2, true, true, false, false).size() == 1);
             }
     });
 }

@@ -27,8 +27,10 @@ import sys
 EQUIVALENT = [
     ("dropout.cuh", "4 * block < count", 0, (1,), "the group that begins at the end is empty: each of its four elements has its own bound"),
     ("classify.cuh", "first < images; first += loss_threads", 0, (1,), "a round that begins at the end has no image and adds nothing"),
-    ("kernels.cu", "lanes < 32 && lanes < packs", 0, (-1,), "lanes are powers of two, and none is 31"),
+    ("kernels.cu", "lanes < unsigned(most_lanes) && lanes < packs", 0, (-1,), "lanes are powers of two, and none is 31"),
     ("affine_warp.cuh", "determinant * determinant < 1e-12", 0, (1,), "more pixels look through everything, which finds the same readers"),
+    ("columns.cuh", "row + reach < rows", 0, (1,), "rows that no group takes are taken one by one, in the same order"),
+    ("columns.cuh", "row + reach < rows", 1, (-1,), "rows that no group takes are taken one by one, in the same order"),
 ]
 
 # Tests of a file, by Catch's tags. Those of far ends see nothing more.
@@ -36,7 +38,9 @@ TAGS = {
     "affine_warp.cuh": "[warp]~[far]",
     "average_pool2d.cuh": "[pooling]~[far]",
     "batch_norm.cuh": "[batch_norm]~[far]",
+    "channel_sums.cuh": "[batch_norm]~[far]",
     "classify.cuh": "[classify]~[far]",
+    "columns.cuh": "[batch_norm]~[far]",
     "dropout.cuh": "[dropout]~[far]",
     "elementwise.cuh": "[elementwise]~[far]",
     "kernels.cu": "[grid],[optimizer]~[far],[reduce]~[far]",

@@ -46,6 +46,19 @@ Parts by_definition(const Tensor<double, Cpu>& x, const Tensor<double, Cpu>* res
     return p;
 }
 
+template <class A, class D> struct Moments {
+    Tensor<A, D> mean, variance;
+};
+
+/// The batch's own mean and biased variance: what running statistics become that keep nothing of what they were.
+template <class T, class D> auto moments_of(Context<D>& context, const Tensor<T, D>& x) {
+    using A = Accumulate<T>;
+    const Shape vector = vector_shape(x.shape().c);
+    Moments<A, D> out{zeros<A, D>(vector), zeros<A, D>(vector)};
+    op::batch_statistics<T>(context, x, 1e-5, {&out.mean, &out.variance, 1.0, false});
+    return out;
+}
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("batch norm agrees with its definition, alone and fused, forward and backward", "[op][kernels]",
@@ -62,20 +75,22 @@ TEMPLATE_TEST_CASE("batch norm agrees with its definition, alone and fused, forw
                     const Operand<T, D> x(s, 1), q(s, 2), dy(s, 3);
                     const Shape vector = vector_shape(s.c);
                     const Operand<A, D> weight(vector, 4), bias(vector, 5);
-                    op::Moments<A, D> moments = op::channel_moments(context, x.value);
+                    Moments<A, D> moments = moments_of(context, x.value);
                     if (!batch) moments = {Operand<A, D>(vector, 6).value, full<A, D>(vector, A(1.3))};
                     const op::Normalization<A, D> normal{
                         moments.mean, op::inverse_deviation(context, moments.variance, 1e-5), weight.value, bias.value};
                     const Parts p = by_definition(x.wide, beside ? &q.wide : nullptr, dy.wide, weight.wide, bias.wide,
                                                   numbers(moments.mean), numbers(moments.variance), relu, batch);
-                    const auto y = op::batch_norm(context, x.value, beside ? &q.value : nullptr, normal, relu);
+                    const bool masked = relu && beside;
+                    const auto [y, mask] =
+                        op::batch_norm(context, x.value, beside ? &q.value : nullptr, normal, relu, masked);
                     const double bound = std::same_as<T, double> ? 1e-10 : 4 * tolerance<T>();
                     CHECK(distance(y, p.y) <= bound);
-                    const auto backward = [&](auto&& fill) {
+                    const auto backward = [&, &mask = mask](auto&& fill) {
                         op::BatchNormGradients<T, D> wanted;
                         fill(wanted);
-                        op::batch_norm_backward(context, x.value, relu && beside ? &y : nullptr, dy.value, normal, relu,
-                                                batch, wanted);
+                        op::batch_norm_backward(context, x.value, masked ? &mask : nullptr, dy.value, normal, relu, batch,
+                                                wanted);
                     };
                     // Two values a channel make xhat +-1 and the batch's dx a difference of equals: nothing to compare.
                     if (!(batch && s.rows() < 3))
@@ -107,10 +122,10 @@ TEMPLATE_TEST_CASE("batch norm's gradients asked for together are those asked fo
             const Operand<T, D> x(s, 1), q(s, 2), dy(s, 3), old_dx(s, 6);
             const Shape vector = vector_shape(s.c);
             const Operand<A, D> old_db(vector, 7);
-            const op::Moments<A, D> moments = op::channel_moments(context, x.value);
+            const Moments<A, D> moments = moments_of(context, x.value);
             const op::Normalization<A, D> normal{moments.mean, op::inverse_deviation(context, moments.variance, 1e-5),
                                                  Operand<A, D>(vector, 4).value, Operand<A, D>(vector, 5).value};
-            const auto y = op::batch_norm(context, x.value, &q.value, normal, true);
+            const auto mask = op::batch_norm(context, x.value, &q.value, normal, true, true).mask;
             const auto run = [&](bool all, int one) {
                 Tensor<T, D> dx = old_dx.value.clone(), dq = poisoned<T, D>(s);
                 Tensor<A, D> dw = poisoned<A, D>(vector), db = old_db.value.clone();
@@ -119,7 +134,7 @@ TEMPLATE_TEST_CASE("batch norm's gradients asked for together are those asked fo
                 if (all || one == 1) wanted.residual = &dq;
                 if (all || one == 2) wanted.weight = &dw;
                 if (all || one == 3) wanted.bias = &db, wanted.to_bias = Gradient::add;
-                op::batch_norm_backward(context, x.value, &y, dy.value, normal, true, batch, wanted);
+                op::batch_norm_backward(context, x.value, &mask, dy.value, normal, true, batch, wanted);
                 return std::array{numbers(dx), numbers(dq), numbers(dw), numbers(db)};
             };
             const auto together = run(true, -1);
@@ -140,17 +155,17 @@ TEMPLATE_TEST_CASE("batch norm's residual gradient written over dy changes nothi
                     CAPTURE(text(s), batch, relu, vectors);
                     const Operand<T, D> x(s, 1), q(s, 2), dy(s, 3);
                     const Shape vector = vector_shape(s.c);
-                    const op::Moments<A, D> moments = op::channel_moments(context, x.value);
+                    const Moments<A, D> moments = moments_of(context, x.value);
                     const op::Normalization<A, D> normal{moments.mean, op::inverse_deviation(context, moments.variance, 1e-5),
                                                          Operand<A, D>(vector, 4).value, Operand<A, D>(vector, 5).value};
-                    const auto y = op::batch_norm(context, x.value, &q.value, normal, relu);
+                    const auto mask = op::batch_norm(context, x.value, &q.value, normal, relu, relu).mask;
                     const auto run = [&](const Tensor<T, D>& slopes, Tensor<T, D> dq) {
                         Tensor<T, D> dx = poisoned<T, D>(s);
                         Tensor<A, D> dw = zeros<A, D>(vector), db = zeros<A, D>(vector);
                         op::BatchNormGradients<T, D> wanted;
                         wanted.x = &dx, wanted.residual = &dq;
                         if (vectors) wanted.weight = &dw, wanted.bias = &db;
-                        op::batch_norm_backward(context, x.value, relu ? &y : nullptr, slopes, normal, relu, batch, wanted);
+                        op::batch_norm_backward(context, x.value, relu ? &mask : nullptr, slopes, normal, relu, batch, wanted);
                         return std::array{numbers(dx), numbers(dq), numbers(dw), numbers(db)};
                     };
                     const Tensor<T, D> both = dy.value.clone();
@@ -159,7 +174,7 @@ TEMPLATE_TEST_CASE("batch norm's residual gradient written over dy changes nothi
                 }
 }
 
-TEMPLATE_TEST_CASE("channel_moments, channel_sum and inverse_deviation agree with their definitions", "[op][kernels]",
+TEMPLATE_TEST_CASE("batch_statistics, channel_sum and inverse_deviation agree with their definitions", "[op][kernels]",
                    HOLON_ELEMENTS) {
     using T = typename TestType::element;
     using D = typename TestType::device;
@@ -180,7 +195,7 @@ TEMPLATE_TEST_CASE("channel_moments, channel_sum and inverse_deviation agree wit
         }
         // Sums of float are taken in float: T's rounding is not theirs.
         const double bound = 2 * tolerance<A>();
-        const auto moments = op::channel_moments(context, x.value);
+        const auto moments = moments_of(context, x.value);
         CHECK(distance(moments.mean, mean) <= bound);
         CHECK(distance(moments.variance, variance) <= bound);
         CHECK(written_error<A, D>(vector_shape(s.c), sum, [&](auto& out, Gradient mode) {
@@ -189,22 +204,37 @@ TEMPLATE_TEST_CASE("channel_moments, channel_sum and inverse_deviation agree wit
         const auto seen = numbers(moments.variance);
         for (std::int64_t k = 0; k < s.c; ++k) inverse.data()[k] = 1 / std::sqrt(seen.data()[k] + 1e-3);
         CHECK(distance(op::inverse_deviation(context, moments.variance, 1e-3), inverse) <= bound);
+        auto unused_mean = zeros<A, D>(vector_shape(s.c)), unused = zeros<A, D>(vector_shape(s.c));
+        const auto both = op::batch_statistics<T>(context, x.value, 1e-3, {&unused_mean, &unused});
+        CHECK(distance(both.mean, mean) <= bound);
+        CHECK(distance(both.inverse_deviation, inverse) <= bound);
     }
 }
 
-TEMPLATE_TEST_CASE("running_update mixes by momentum and correction", "[op][kernels]", HOLON_ACCUMULATORS) {
-    using A = typename TestType::element;
+TEMPLATE_TEST_CASE("running statistics mix by momentum, of any number of channels", "[op][kernels]", HOLON_ELEMENTS) {
+    using T = typename TestType::element;
     using D = typename TestType::device;
+    using A = Accumulate<T>;
     auto& context = default_context<D>();
-    for (const int size : {1, 35, 3000})
-        for (const double momentum : {0.1, 0.01, 0.0, 1.0}) {
-            Operand<A, D> batch(vector_shape(size), 1), running(vector_shape(size), 2);
-            op::running_update(context, batch.value, running.value, momentum, 1.25);
-            Tensor<double, Cpu> expected(vector_shape(size));
-            for (int k = 0; k < size; ++k)
-                expected.data()[k] = (1 - momentum) * running[k] + momentum * 1.25 * batch[k];
-            CHECK(distance(running.value, expected) <= tolerance<A>());
-        }
+    for (const Shape s : {Shape{1, 1, 5, 1}, Shape{1, 1, 1, 35}, Shape{1, 1, 3, 3000}})
+        for (const double momentum : {0.1, 0.01, 0.0, 1.0})
+            for (const bool unbiased : {false, true}) {
+                CAPTURE(text(s), momentum, unbiased);
+                const Operand<T, D> x(s, 1);
+                const auto moments = moments_of(context, x.value);
+                const auto mean = numbers(moments.mean), variance = numbers(moments.variance);
+                Operand<A, D> old_mean(vector_shape(s.c), 2), old_variance(vector_shape(s.c), 3);
+                op::batch_statistics<T>(context, x.value, 1e-5, {&old_mean.value, &old_variance.value, momentum, unbiased});
+                const double correction = unbiased && s.w > 1 ? double(s.w) / double(s.w - 1) : 1;
+                Tensor<double, Cpu> expected_mean(vector_shape(s.c)), expected_variance(vector_shape(s.c));
+                for (std::int64_t k = 0; k < s.c; ++k) {
+                    expected_mean.data()[k] = (1 - momentum) * old_mean[k] + momentum * mean.data()[k];
+                    expected_variance.data()[k] =
+                        (1 - momentum) * old_variance[k] + momentum * correction * variance.data()[k];
+                }
+                CHECK(distance(old_mean.value, expected_mean) <= tolerance<A>());
+                CHECK(distance(old_variance.value, expected_variance) <= tolerance<A>());
+            }
 }
 
 TEMPLATE_TEST_CASE("running statistics move by momentum; the unbiased ones by n / (n - 1); frozen ones stay",
@@ -240,8 +270,8 @@ TEMPLATE_TEST_CASE("a large common level costs the moments no digits", "[op][ker
     auto level = random_tensor<double>({4, 32, 32, 5}, 1);
     for (double& v : level.elements()) v += 3000;
     const Operand<T, D> x(level);
-    const auto m = op::channel_moments(context, x.value), again = op::channel_moments(context, x.value);
-    const auto wide = op::channel_moments(default_context<Cpu>(), x.wide);
+    const auto m = moments_of(context, x.value), again = moments_of(context, x.value);
+    const auto wide = moments_of(default_context<Cpu>(), x.wide);
     CHECK(distance(m.mean, wide.mean) < 1e-6);
     CHECK(distance(m.variance, wide.variance) < 1e-5);
     CHECK(same_numbers(numbers(m.variance), numbers(again.variance)));

@@ -78,34 +78,44 @@ TEMPLATE_TEST_CASE("batch norm's vectors must have the image's channels", "[op]"
     const auto right = zeros<A, D>(vector_shape(5)), wrong = zeros<A, D>(vector_shape(6));
     auto out = zeros<A, D>(vector_shape(6));
     const Tensor<T, D>* alone = nullptr;
+    const op::ReluMask<T, D>* unmasked = nullptr;
     for (const int which : {0, 1, 2, 3}) {
         op::Normalization<A, D> normal{right, right, right, right};
         (which == 0   ? normal.mean
          : which == 1 ? normal.inverse_deviation
          : which == 2 ? normal.weight
                       : normal.bias) = wrong;
-        CHECK_REFUSED(op::batch_norm(context, x, alone, normal, false),
+        CHECK_REFUSED(op::batch_norm(context, x, alone, normal, false, false),
                       ContainsText("batch_norm: image 2x3x4x5 against a vector 1x1x1x6; 1x1x1x5 is needed"));
-        CHECK_REFUSED(op::batch_norm_backward(context, x, alone, x, normal, false, true, {}), ContainsText("1x1x1x6"));
+        CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, x, normal, false, true, {}), ContainsText("1x1x1x6"));
     }
     const op::Normalization<A, D> normal{right, right, right, right};
-    CHECK_REFUSED(op::batch_norm(context, x, &other, normal, false), ContainsText("2x3x4x5 against 2x3x4x6"));
-    CHECK_REFUSED(op::batch_norm_backward(context, x, &other, x, normal, true, true, {}), ContainsText("2x3x4x6"));
-    CHECK_REFUSED(op::batch_norm_backward(context, x, alone, other, normal, false, true, {}), ContainsText("2x3x4x6"));
+    CHECK_REFUSED(op::batch_norm(context, x, &other, normal, false, false), ContainsText("2x3x4x5 against 2x3x4x6"));
+    const auto of_other = op::batch_norm(context, other, &other, op::Normalization<A, D>{wrong, wrong, wrong, wrong}, true,
+                                         true).mask;
+    if (of_other.y)
+        CHECK_REFUSED(op::batch_norm_backward(context, x, &of_other, x, normal, true, true, {}), ContainsText("2x3x4x6"));
+    auto of_more = zeros<T, D>({2, 3, 5, 5});
+    const auto more = op::batch_norm(context, of_more, &of_more, normal, true, true).mask;
+    CHECK_REFUSED(op::batch_norm_backward(context, x, &more, x, normal, true, true, {}), ContainsText("2x3x5x"));
+    CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, other, normal, false, true, {}), ContainsText("2x3x4x6"));
     auto dx = zeros<T, D>({2, 3, 4, 6});
     op::BatchNormGradients<T, D> wanted;
     wanted.x = &dx;
-    CHECK_REFUSED(op::batch_norm_backward(context, x, alone, x, normal, false, true, wanted), ContainsText("2x3x4x6"));
+    CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, x, normal, false, true, wanted), ContainsText("2x3x4x6"));
     wanted = {}, wanted.residual = &dx;
-    CHECK_REFUSED(op::batch_norm_backward(context, x, alone, x, normal, false, true, wanted), ContainsText("2x3x4x6"));
+    CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, x, normal, false, true, wanted), ContainsText("2x3x4x6"));
     wanted = {}, wanted.weight = &out;
-    CHECK_REFUSED(op::batch_norm_backward(context, x, alone, x, normal, false, true, wanted), ContainsText("1x1x1x6"));
+    CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, x, normal, false, true, wanted), ContainsText("1x1x1x6"));
     wanted = {}, wanted.bias = &out;
-    CHECK_REFUSED(op::batch_norm_backward(context, x, alone, x, normal, false, true, wanted), ContainsText("1x1x1x6"));
-    CHECK_REFUSED(op::channel_moments(context, none), ContainsText("no positions in 0x3x4x5"));
+    CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, x, normal, false, true, wanted), ContainsText("1x1x1x6"));
+    auto running = right.clone();
+    CHECK_REFUSED(op::batch_statistics<T>(context, none, 1e-5, {&running, &running}),
+                  ContainsText("no positions in 0x3x4x5"));
+    CHECK_REFUSED(op::batch_statistics<T>(context, x, 1e-5, {&out, &running}),
+                  ContainsText("batch_statistics: image 2x3x4x5 against a vector 1x1x1x6"));
+    CHECK_REFUSED(op::batch_statistics<T>(context, x, 1e-5, {&running, &out}), ContainsText("1x1x1x6"));
     CHECK_REFUSED(op::channel_sum(context, x, out, Gradient::assign), ContainsText("channel_sum: image 2x3x4x5"));
-    CHECK_REFUSED(op::running_update(context, right, out, 0.1, 1),
-                  ContainsText("running_update: shapes differ: 1x1x1x5"));
 }
 
 TEMPLATE_TEST_CASE("windows that see nothing, or too much, are refused", "[op]", HOLON_ELEMENTS) {

@@ -36,27 +36,25 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residua
     normal.weight = weight.value();
     normal.bias = bias.value();
     if (batch) {
-        const std::int64_t count = x.shape().rows();
-        expects(count > 0, "batch_norm: no positions to take statistics over in ", x.shape());
-        op::Moments<A, D> moments = op::channel_moments(context, x.value());
-        op::running_update(context, moments.mean, running_mean, options.momentum, 1.0);
-        const double correction = options.unbiased && count > 1 ? double(count) / double(count - 1) : 1.0;
-        op::running_update(context, moments.variance, running_variance, options.momentum, correction);
-        normal.mean = std::move(moments.mean);
-        normal.inverse_deviation = op::inverse_deviation(context, moments.variance, options.epsilon);
+        expects(x.shape().rows() > 0, "batch_norm: no positions to take statistics over in ", x.shape());
+        op::BatchStatistics<A, D> statistics =
+            op::batch_statistics(context, x.value(), options.epsilon,
+                                 {&running_mean, &running_variance, options.momentum, options.unbiased});
+        normal.mean = std::move(statistics.mean);
+        normal.inverse_deviation = std::move(statistics.inverse_deviation);
     } else {
         normal.mean = running_mean;
         normal.inverse_deviation = op::inverse_deviation(context, running_variance, options.epsilon);
     }
-    const Tensor<T, D> y = op::batch_norm(context, x.value(), residual ? &residual->value() : nullptr, normal, relu);
-
     const auto to_x = x.edge();
     const auto to_residual = residual ? residual->edge() : Edge<T, D>();
     const auto to_weight = weight.edge(), to_bias = bias.edge();
-    // Without a residual the ReLU's mask is the sign of the normalised x: y need not be kept for it.
-    const Tensor<T, D> mask = relu && residual ? y : Tensor<T, D>();
+    // Without a residual the ReLU's mask is the sign of the normalised x: none need be kept.
+    const bool masked = relu && residual && (to_x || to_residual || to_weight || to_bias);
+    const auto [y, mask] =
+        op::batch_norm(context, x.value(), residual ? &residual->value() : nullptr, normal, relu, masked);
     const auto redone = residual ? std::nullopt : std::optional(Recompute::batch_norm);
-    auto backward = [=, &context, saved = x.saved()](const Tensor<T, D>& dy) {
+    auto backward = [=, mask = mask, &context, saved = x.saved()](const Tensor<T, D>& dy) {
         const Tensor<T, D> seen = saved.get();  // before the gradients are there: making it again takes room of its own
         op::BatchNormGradients<T, D> wanted;
         if (to_x) wanted.x = &to_x.open(wanted.to_x);
@@ -73,7 +71,7 @@ Variable<T, D> batch_norm(const Variable<T, D>& x, const Variable<T, D>* residua
     return Variable<T, D>::result("batch_norm", y, std::move(backward), x, residual ? *residual : Variable<T, D>(), weight,
                                   bias)
         .remade_by(redone, Remaking::cheap, [&context, normal, relu, source = x.source()] {
-            return op::batch_norm(context, source.get(), static_cast<const Tensor<T, D>*>(nullptr), normal, relu);
+            return op::batch_norm(context, source.get(), static_cast<const Tensor<T, D>*>(nullptr), normal, relu, false).y;
         });
 }
 

@@ -122,11 +122,20 @@ void expects_batch_norm(const char* op, const Tensor<T, D>& x, const Tensor<T, D
     if (beside) expects_same(op, x, *beside);
 }
 template <Element T, Device D>
-void expects_batch_norm_gradients(const Tensor<T, D>& x, const Tensor<T, D>* y, const Tensor<T, D>& dy,
+void expects_batch_statistics(const Tensor<T, D>& x, const RunningStatistics<Accumulate<T>, D>& running) {
+    expects(x.shape().rows() > 0, "batch_statistics: no positions in ", x.shape());
+    expects_channels("batch_statistics", x.shape(), *running.mean);
+    expects_channels("batch_statistics", x.shape(), *running.variance);
+}
+template <Element T, Device D>
+void expects_batch_norm_gradients(const Tensor<T, D>& x, const ReluMask<T, D>* mask, const Tensor<T, D>& dy,
                                   const BatchNormGradients<T, D>& wanted) {
     const char* op = "batch_norm_backward";
     expects_same(op, x, dy);
-    if (y) expects_same(op, x, *y);
+    if (mask && mask->y) expects_same(op, x, mask->y);
+    if (mask && mask->bits)
+        expects(mask->bits.shape() == mask->bits_shape(x.shape()), op, ": image ", x.shape(), " against a mask ",
+                mask->bits.shape(), "; ", mask->bits_shape(x.shape()), " is needed");
     if (wanted.x) expects_same(op, x, *wanted.x);
     if (wanted.residual) expects_same(op, x, *wanted.residual);
     if (wanted.weight) expects_channels(op, x.shape(), *wanted.weight);

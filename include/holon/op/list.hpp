@@ -20,10 +20,11 @@
                                    Gradient);                                                                          \
     how void linear_backward_weight(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>&, Tensor<Accumulate<T>, D>&,  \
                                     Gradient);                                                                         \
-    how Moments<Accumulate<T>, D> channel_moments(Context<D>&, const Tensor<T, D>&);                                   \
-    how Tensor<T, D> batch_norm(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>*,                                 \
-                                const Normalization<Accumulate<T>, D>&, bool);                                         \
-    how void batch_norm_backward(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>*, const Tensor<T, D>&,           \
+    how BatchStatistics<Accumulate<T>, D> batch_statistics(Context<D>&, const Tensor<T, D>&, double,                   \
+                                                           const RunningStatistics<Accumulate<T>, D>&);                \
+    how BatchNormed<T, D> batch_norm(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>*,                            \
+                                     const Normalization<Accumulate<T>, D>&, bool, bool);                              \
+    how void batch_norm_backward(Context<D>&, const Tensor<T, D>&, const ReluMask<T, D>*, const Tensor<T, D>&,         \
                                  const Normalization<Accumulate<T>, D>&, bool, bool, BatchNormGradients<T, D>);        \
     how Tensor<T, D> relu(Context<D>&, const Tensor<T, D>&);                                                           \
     how void relu_backward(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>&, Tensor<T, D>&, Gradient);            \
@@ -50,7 +51,6 @@
 /// Every op that works on statistics, logits and gradients of parameters, which are kept in A = float or double.
 #define HOLON_INSTANCES_OF_ACCUMULATOR_OPS(how, A, D)                                                                  \
     how Tensor<A, D> inverse_deviation(Context<D>&, const Tensor<A, D>&, double);                                      \
-    how void running_update(Context<D>&, const Tensor<A, D>&, Tensor<A, D>&, double, double);                          \
     how Tensor<A, D> cross_entropy(Context<D>&, const Tensor<A, D>&, std::span<const int>, std::span<const float>);    \
     how void cross_entropy_backward(Context<D>&, const Tensor<A, D>&, std::span<const int>, std::span<const float>,    \
                                     const Tensor<A, D>&, Tensor<A, D>&, Gradient);                                     \

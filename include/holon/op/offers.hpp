@@ -15,7 +15,8 @@ template <class D, class T, class A = Accumulate<T>>
 concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, D>& dx, const Tensor<A, D>& p,
                           Tensor<A, D>& dp, const Tensor<A, D>* maybe, const Tensor<T, D>* residual,
                           const Conv2dOptions& conv, const Pool2dOptions& pool, Gradient mode, Shape shape,
-                          const Normalization<A, D>& normal, BatchNormGradients<T, D> wanted,
+                          const Normalization<A, D>& normal, const RunningStatistics<A, D>& running,
+                          const ReluMask<T, D>* relu_mask, BatchNormGradients<T, D> wanted,
                           const Tensor<std::uint8_t, D>& place, std::span<const int> labels,
                           std::span<const float> weights, std::span<const Warp> warps, const WarpOptions& warp,
                           const DropoutMask& mask, std::span<const AdamOperand<A, D>> adams, const AdamStep& adam_step,
@@ -33,11 +34,10 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
     linear_backward_input(context, x, p, dx, mode);
     linear_backward_weight(context, x, x, dp, mode);
 
-    { channel_moments(context, x) } -> std::same_as<Moments<A, D>>;
+    { batch_statistics(context, x, 1e-5, running) } -> std::same_as<BatchStatistics<A, D>>;
     { inverse_deviation(context, p, 1e-5) } -> std::same_as<Tensor<A, D>>;
-    running_update(context, p, dp, 0.1, 1.0);
-    { batch_norm(context, x, residual, normal, true) } -> std::same_as<Tensor<T, D>>;
-    batch_norm_backward(context, x, residual, x, normal, true, true, wanted);
+    { batch_norm(context, x, residual, normal, true, true) } -> std::same_as<BatchNormed<T, D>>;
+    batch_norm_backward(context, x, relu_mask, x, normal, true, true, wanted);
 
     { relu(context, x) } -> std::same_as<Tensor<T, D>>;
     relu_backward(context, x, x, dx, mode);

@@ -11,16 +11,50 @@
 
 namespace holon::op {
 
-/// Per channel: mean and biased (population) variance of an image over n, h and w.
+/// Per channel over n, h and w: mean and 1 / sqrt(biased variance + epsilon). Each is 1x1x1xc.
 template <Element A, Device D>
-struct Moments {
-    Tensor<A, D> mean, variance;
+struct BatchStatistics {
+    Tensor<A, D> mean, inverse_deviation;
+};
+
+/// What a batch's statistics move: running = (1 - momentum) * running + momentum * the batch's. The variance that joins is
+/// by n - 1 if `unbiased` (and n > 1), else by n. Each vector is 1x1x1xc.
+template <Element A, Device D>
+struct RunningStatistics {
+    Tensor<A, D>*mean, *variance;
+    double momentum = 0.1;
+    bool unbiased = true;
+    /// The factor of a biased variance over `count` positions.
+    double correction(std::int64_t count) const {
+        return unbiased && count > 1 ? double(count) / double(count - 1) : 1.0;
+    }
 };
 
 /// What batch normalisation does to a channel: y = (x - mean) * inverse_deviation * weight + bias. Each is 1x1x1xc.
 template <Element A, Device D>
 struct Normalization {
     Tensor<A, D> mean, inverse_deviation, weight, bias;
+};
+
+/// Which elements a ReLU let through that follows a batch norm with a residual. On Cpu it is the result itself, which the
+/// next layer keeps anyway; on Gpu a byte for each pack of 16 bytes of a position's channels, in which bit i stands for the
+/// pack's channel i: n x h x w x packs.
+template <Element T, Device D>
+struct ReluMask {
+    Tensor<T, D> y;
+    Tensor<std::uint8_t, D> bits;
+    explicit operator bool() const { return bool(y) || bool(bits); }
+    static constexpr Shape bits_shape(const Shape& s) {
+        constexpr int pack = 16 / int(sizeof(T));
+        return {s.n, s.h, s.w, (s.c + pack - 1) / pack};
+    }
+};
+
+/// A result of batch norm, and what its backward pass masks by where that was wanted.
+template <Element T, Device D>
+struct BatchNormed {
+    Tensor<T, D> y;
+    ReluMask<T, D> mask;
 };
 
 /// Where the gradients of batch normalisation go; a null pointer means not wanted. `residual` may share the storage of dy

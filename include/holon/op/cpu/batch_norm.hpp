@@ -70,13 +70,14 @@ void channel_sum(Context<Cpu>&, const Tensor<T, Cpu>& dy, Tensor<Accumulate<T>, 
     for (std::int64_t k = 0; k < s.c; ++k) cpu::put(to[k], A(sum[std::size_t(k)]), mode == Gradient::add);
 }
 
-/// Mean and biased variance of each channel over n, h, w. x is read once (twice for double); values are shifted by a mean
-/// over a few rows first, so that a large common level costs no digits.
+/// Statistics of each channel over n, h, w; moves the running ones. x is read once (twice for double); values are shifted
+/// by a mean over a few rows first, so that a large common level costs no digits.
 template <Element T>
-Moments<Accumulate<T>, Cpu> channel_moments(Context<Cpu>& context, const Tensor<T, Cpu>& x) {
+BatchStatistics<Accumulate<T>, Cpu> batch_statistics(Context<Cpu>& context, const Tensor<T, Cpu>& x, double epsilon,
+                                                     const RunningStatistics<Accumulate<T>, Cpu>& running) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
-    expects(s.rows() > 0, "channel_moments: no positions in ", s);
+    expects_batch_statistics(x, running);
     const T* from = x.data();
     const std::size_t c = std::size_t(s.c);
     std::vector<A> shift(c);
@@ -103,12 +104,18 @@ Moments<Accumulate<T>, Cpu> channel_moments(Context<Cpu>& context, const Tensor<
             b[k] += v * v;
         }
     });
-    Moments<A, Cpu> out{Tensor<A, Cpu>(vector_shape(s.c), context), Tensor<A, Cpu>(vector_shape(s.c), context)};
-    A *mean = out.mean.data(), *variance = out.variance.data();
+    BatchStatistics<A, Cpu> out{Tensor<A, Cpu>(vector_shape(s.c), context), Tensor<A, Cpu>(vector_shape(s.c), context)};
+    A *mean = out.mean.data(), *deviation = out.inverse_deviation.data(), *running_mean = running.mean->data(),
+      *running_variance = running.variance->data();
+    const double keep = 1 - running.momentum, correction = running.correction(s.rows());
     for (std::size_t k = 0; k < c; ++k) {
         const double away = sum[k] / double(s.rows());
         mean[k] = A(double(shift[k]) + away);
-        variance[k] = A(std::max(0.0, square[k] / double(s.rows()) - away * away));
+        const A variance = A(std::max(0.0, square[k] / double(s.rows()) - away * away));
+        deviation[k] = A(1.0 / std::sqrt(double(variance) + epsilon));
+        running_mean[k] = A(keep * double(running_mean[k]) + running.momentum * double(mean[k]));
+        running_variance[k] =
+            A(keep * double(running_variance[k]) + running.momentum * correction * double(variance));
     }
     return out;
 }
@@ -123,21 +130,11 @@ Tensor<A, Cpu> inverse_deviation(Context<Cpu>& context, const Tensor<A, Cpu>& va
     return out;
 }
 
-/// running = (1 - momentum) * running + momentum * correction * batch.
-template <Element A>
-void running_update(Context<Cpu>&, const Tensor<A, Cpu>& batch, Tensor<A, Cpu>& running, double momentum,
-                    double correction) {
-    expects_same("running_update", batch, running);
-    const A* from = batch.data();
-    A* to = running.data();
-    for (std::int64_t k = 0; k < batch.size(); ++k)
-        to[k] = A((1 - momentum) * double(to[k]) + momentum * correction * double(from[k]));
-}
-
-/// y = (x - mean) * inverse_deviation * weight + bias, plus `residual` if not null, then max(., 0) if `relu`.
+/// y = (x - mean) * inverse_deviation * weight + bias, plus `residual` if not null, then max(., 0) if `relu`. `masked`: the
+/// backward pass wants the mask of that ReLU.
 template <Element T>
-Tensor<T, Cpu> batch_norm(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>* residual,
-                          const Normalization<Accumulate<T>, Cpu>& normal, bool relu) {
+BatchNormed<T, Cpu> batch_norm(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>* residual,
+                               const Normalization<Accumulate<T>, Cpu>& normal, bool relu, bool masked) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
     expects_batch_norm("batch_norm", x, residual, normal);
@@ -172,20 +169,21 @@ Tensor<T, Cpu> batch_norm(Context<Cpu>& context, const Tensor<T, Cpu>& x, const 
         pass.template operator()<false, true>();
     else
         pass.template operator()<false, false>();
-    return y;
+    return {y, {masked ? y : Tensor<T, Cpu>(), {}}};
 }
 
 /// With g = dy where the ReLU let through (all of dy without `relu`): bias' = sum g; weight' = sum g xhat; residual' = g;
 /// x' = w s (g - mean(g) - xhat mean(g xhat)) by `batch_statistics`, else w s g (s the inverse deviation, w the weight).
-/// `y` is the forward result, needed only with relu and a residual; without it the sign of the normalised x is the mask.
+/// `mask` is the forward pass's, needed only with relu and a residual; without it the sign of the normalised x is the mask.
 template <Element T>
-void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const Tensor<T, Cpu>* y, const Tensor<T, Cpu>& dy,
+void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const ReluMask<T, Cpu>* mask, const Tensor<T, Cpu>& dy,
                          const Normalization<Accumulate<T>, Cpu>& normal, bool relu, bool batch_statistics,
                          BatchNormGradients<T, Cpu> wanted) {
     using A = Accumulate<T>;
     const Shape s = x.shape();
+    const Tensor<T, Cpu>* const y = mask ? &mask->y : nullptr;
     expects_batch_norm("batch_norm_backward", x, y, normal);
-    expects_batch_norm_gradients(x, y, dy, wanted);
+    expects_batch_norm_gradients(x, mask, dy, wanted);
     const std::size_t c = std::size_t(s.c);
     const A *mean = normal.mean.data(), *deviation = normal.inverse_deviation.data(), *weight = normal.weight.data(),
             *bias = normal.bias.data();

@@ -14,14 +14,20 @@ void channel_sum(Context<Gpu>& context, const Tensor<T, Gpu>& dy, Tensor<Accumul
     gpu::channel_sum(queue, s.rows(), c, dy.data(), scratch.data(), out.data(), gpu_detail::adds(mode));
 }
 
-template <Element T> Moments<Accumulate<T>, Gpu> channel_moments(Context<Gpu>& context, const Tensor<T, Gpu>& x) {
+template <Element T>
+BatchStatistics<Accumulate<T>, Gpu> batch_statistics(Context<Gpu>& context, const Tensor<T, Gpu>& x, double epsilon,
+                                                     const RunningStatistics<Accumulate<T>, Gpu>& running) {
     const Shape s = x.shape();
-    expects(s.rows() > 0, "channel_moments: no positions in ", s);
+    expects_batch_statistics(x, running);
     const auto queue = gpu_detail::queue(context);
-    const int c = gpu_detail::narrow("channel_moments", s.c);
+    const int c = gpu_detail::narrow("batch_statistics", s.c);
     auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue, s.rows(), c));
-    Moments<float, Gpu> out{gpu_detail::scratch<float>(context, c), gpu_detail::scratch<float>(context, c)};
-    gpu::channel_moments(queue, s.rows(), c, x.data(), scratch.data(), out.mean.data(), out.variance.data());
+    BatchStatistics<float, Gpu> out{gpu_detail::scratch<float>(context, c), gpu_detail::scratch<float>(context, c)};
+    const double keep = 1 - running.momentum, correction = running.correction(s.rows());
+    gpu::batch_statistics(queue, s.rows(), c, x.data(), float(epsilon),
+                          {running.mean->data(), running.variance->data(), float(keep), float(running.momentum),
+                           float(running.momentum * correction)},
+                          scratch.data(), out.mean.data(), out.inverse_deviation.data());
     return out;
 }
 
@@ -31,30 +37,28 @@ inline Tensor<float, Gpu> inverse_deviation(Context<Gpu>& context, const Tensor<
                            variance.data(), float(epsilon), out.data());
     return out;
 }
-inline void running_update(Context<Gpu>& context, const Tensor<float, Gpu>& batch, Tensor<float, Gpu>& running,
-                           double momentum, double correction) {
-    expects_same("running_update", batch, running);
-    gpu::running_update(gpu_detail::queue(context), gpu_detail::narrow("running_update", batch.size()), batch.data(),
-                        float(1 - momentum), float(momentum * correction), running.data());
-}
 
 template <Element T>
-Tensor<T, Gpu> batch_norm(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<T, Gpu>* residual,
-                          const Normalization<Accumulate<T>, Gpu>& normal, bool relu) {
+BatchNormed<T, Gpu> batch_norm(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<T, Gpu>* residual,
+                               const Normalization<Accumulate<T>, Gpu>& normal, bool relu, bool masked) {
     expects_batch_norm("batch_norm", x, residual, normal);
     const Shape s = x.shape();
-    Tensor<T, Gpu> y(s, context);
+    BatchNormed<T, Gpu> out{Tensor<T, Gpu>(s, context), {}};
+    static_assert(ReluMask<T, Gpu>::bits_shape({1, 1, 1, gpu::pack_width<T>}).c == 1 &&
+                  ReluMask<T, Gpu>::bits_shape({1, 1, 1, gpu::pack_width<T> + 1}).c == 2);
+    if (masked) out.mask.bits = Tensor<std::uint8_t, Gpu>(ReluMask<T, Gpu>::bits_shape(s), context);
     gpu::batch_norm(gpu_detail::queue(context), s.rows(), gpu_detail::narrow("batch_norm", s.c), x.data(),
-                    residual ? residual->data() : nullptr, gpu_detail::channels(normal), relu, y.data());
-    return y;
+                    residual ? residual->data() : nullptr, gpu_detail::channels(normal), relu, out.y.data(),
+                    masked ? out.mask.bits.data() : nullptr);
+    return out;
 }
 
 template <Element T>
-void batch_norm_backward(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<T, Gpu>* y,
+void batch_norm_backward(Context<Gpu>& context, const Tensor<T, Gpu>& x, const ReluMask<T, Gpu>* mask,
                          const Tensor<T, Gpu>& dy, const Normalization<Accumulate<T>, Gpu>& normal, bool relu,
                          bool batch_statistics, BatchNormGradients<T, Gpu> wanted) {
-    expects_batch_norm("batch_norm_backward", x, y, normal);
-    expects_batch_norm_gradients(x, y, dy, wanted);
+    expects_batch_norm("batch_norm_backward", x, static_cast<const Tensor<T, Gpu>*>(nullptr), normal);
+    expects_batch_norm_gradients(x, mask, dy, wanted);
     const auto queue = gpu_detail::queue(context);
     const Shape s = x.shape();
     const int c = gpu_detail::narrow("batch_norm_backward", s.c);
@@ -68,7 +72,7 @@ void batch_norm_backward(Context<Gpu>& context, const Tensor<T, Gpu>& x, const T
                                            gpu_detail::adds(wanted.to_weight),
                                            gpu_detail::adds(wanted.to_bias)};
     auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue, s.rows(), c));
-    gpu::batch_norm_backward(queue, s.rows(), c, x.data(), y ? y->data() : nullptr, dy.data(),
+    gpu::batch_norm_backward(queue, s.rows(), c, x.data(), mask ? mask->bits.data() : nullptr, dy.data(),
                              gpu_detail::channels(normal), relu, batch_statistics, targets, scratch.data());
 }
 

@@ -23,6 +23,12 @@ struct Channels {
     const float *mean, *inverse_deviation, *weight, *bias;
 };
 
+/// Running statistics: each becomes keep * itself + its share * the batch's.
+struct RunningStatistics {
+    float *mean, *variance;
+    float keep, mean_share, variance_share;
+};
+
 /// Where batch norm's gradients go, and which are added; null: not wanted.
 template <class T> struct BatchNormTargets {
     T *x, *residual;
@@ -111,19 +117,22 @@ template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, 
 template <class T> std::int64_t sums_scratch(const Queue&, std::int64_t rows, int channels);
 template <class T>
 void channel_sum(const Queue&, std::int64_t rows, int channels, const T* dy, float* scratch, float* out, bool add);
+/// Mean and 1 / sqrt(variance + epsilon) of each channel; moves the running statistics.
 template <class T>
-void channel_moments(const Queue&, std::int64_t rows, int channels, const T* x, float* scratch, float* mean,
-                     float* variance);
+void batch_statistics(const Queue&, std::int64_t rows, int channels, const T* x, float epsilon,
+                      const RunningStatistics& running, float* scratch, float* mean, float* inverse_deviation);
 void inverse_deviation(const Queue&, int channels, const float* variance, float epsilon, float* out);
-/// running = keep * running + share * batch.
-void running_update(const Queue&, int channels, const float* batch, float keep, float share, float* running);
+/// `passed`, null or a byte for each pack of `pack_width<T>` channels of a row, is written where `relu`: bit i says that
+/// the ReLU let the pack's channel i through.
 template <class T>
 void batch_norm(const Queue&, std::int64_t rows, int channels, const T* x, const T* residual, const Channels&,
-                bool relu, T* y);
-/// `y` null: the mask is taken from the normalised x.
+                bool relu, T* y, std::uint8_t* passed);
+/// `passed` null: with `relu`, what it let through is taken from the normalised x. The residual's gradient may lie over
+/// dy where it is assigned.
 template <class T>
-void batch_norm_backward(const Queue&, std::int64_t rows, int channels, const T* x, const T* y, const T* dy,
-                         const Channels&, bool relu, bool batch_statistics, const BatchNormTargets<T>&, float* scratch);
+void batch_norm_backward(const Queue&, std::int64_t rows, int channels, const T* x, const std::uint8_t* passed,
+                         const T* dy, const Channels&, bool relu, bool batch_statistics, const BatchNormTargets<T>&,
+                         float* scratch);
 
 template <class T> void max_pool(const Queue&, const Pooling&, const T* x, T* y, std::uint8_t* place);
 template <class T>

@@ -42,6 +42,7 @@ struct Entry {
 struct Ledger {
     std::vector<Entry> entries;
     std::size_t workspace_budget = std::size_t(256) << 20;
+    bool mask_of_bits = true;  ///< what op::ReluMask is on the planned device
     std::function<Choice(std::string_view type, Direction, const Shape& image, const Conv2dOptions&, bool add)> choose;
 
     void note(const char* op, const Shape& image, const Shape& result, double flops, double bytes, Choice choice = {}) {

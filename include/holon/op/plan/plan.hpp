@@ -100,39 +100,46 @@ void linear_backward_weight(Context<Plan>& context, const Tensor<T, Plan>& x, co
                2.0 * double(dy.size()) * double(x.shape().c));
 }
 
-template <Element T> Moments<Accumulate<T>, Plan> channel_moments(Context<Plan>& context, const Tensor<T, Plan>& x) {
+template <Element T>
+BatchStatistics<Accumulate<T>, Plan> batch_statistics(Context<Plan>& context, const Tensor<T, Plan>& x, double,
+                                                      const RunningStatistics<Accumulate<T>, Plan>& running) {
     using A = Accumulate<T>;
-    const Shape s = x.shape();
-    expects(s.rows() > 0, "channel_moments: no positions in ", s);
-    plan::note(context, "channel_moments", s, vector_shape(s.c), plan::traffic(x));
-    return {Tensor<A, Plan>(vector_shape(s.c), context), Tensor<A, Plan>(vector_shape(s.c), context)};
+    expects_batch_statistics(x, running);
+    const Shape vector = vector_shape(x.shape().c);
+    plan::note(context, "batch_statistics", x.shape(), vector, plan::traffic(x));
+    return {Tensor<A, Plan>(vector, context), Tensor<A, Plan>(vector, context)};
 }
 template <Element A>
 Tensor<A, Plan> inverse_deviation(Context<Plan>& context, const Tensor<A, Plan>& variance, double) {
     return Tensor<A, Plan>(variance.shape(), context);
 }
-template <Element A>
-void running_update(Context<Plan>&, const Tensor<A, Plan>& batch, Tensor<A, Plan>& running, double, double) {
-    expects_same("running_update", batch, running);
-}
 template <Element T>
-Tensor<T, Plan> batch_norm(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<T, Plan>* residual,
-                           const Normalization<Accumulate<T>, Plan>& normal, bool) {
+BatchNormed<T, Plan> batch_norm(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<T, Plan>* residual,
+                                const Normalization<Accumulate<T>, Plan>& normal, bool, bool masked) {
     expects_batch_norm("batch_norm", x, residual, normal);
-    Tensor<T, Plan> y(x.shape(), context);
-    plan::note(context, "batch_norm", x.shape(), y.shape(),
-               plan::traffic(x, y) + (residual ? plan::traffic(*residual) : 0));
-    return y;
+    BatchNormed<T, Plan> out{Tensor<T, Plan>(x.shape(), context), {}};
+    if (masked && context.state<plan::Ledger>().mask_of_bits)
+        out.mask.bits = plan::Bytes(ReluMask<T, Plan>::bits_shape(x.shape()), context);
+    else if (masked)
+        out.mask.y = out.y;
+    plan::note(context, "batch_norm", x.shape(), out.y.shape(),
+               plan::traffic(x, out.y) + (residual ? plan::traffic(*residual) : 0) +
+                   (out.mask.bits ? plan::traffic(out.mask.bits) : 0));
+    return out;
 }
 template <Element T>
-void batch_norm_backward(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<T, Plan>* y,
+void batch_norm_backward(Context<Plan>& context, const Tensor<T, Plan>& x, const ReluMask<T, Plan>* mask,
                          const Tensor<T, Plan>& dy, const Normalization<Accumulate<T>, Plan>& normal, bool, bool batch,
                          BatchNormGradients<T, Plan> wanted) {
-    expects_batch_norm("batch_norm_backward", x, y, normal);
-    expects_batch_norm_gradients(x, y, dy, wanted);
-    const double pass = plan::traffic(x, dy) + (y ? plan::traffic(*y) : 0);
-    double bytes = wanted.weight || wanted.bias || (wanted.x && batch) ? pass : 0;
-    if (wanted.x || wanted.residual) bytes += pass;
+    expects_batch_norm("batch_norm_backward", x, static_cast<const Tensor<T, Plan>*>(nullptr), normal);
+    expects_batch_norm_gradients(x, mask, dy, wanted);
+    const bool sums = wanted.weight || wanted.bias || (wanted.x && batch);
+    // The pass that sums leaves the masked gradient, so that the pass that writes reads it in the place of dy and mask.
+    const bool kept = sums && mask && wanted.residual && wanted.to_residual == Gradient::assign;
+    const double image = plan::traffic(x, dy),
+                 masked = !mask ? 0 : mask->bits ? plan::traffic(mask->bits) : plan::traffic(mask->y);
+    double bytes = sums ? image + masked : 0;
+    if (wanted.x || (wanted.residual && !kept)) bytes += image + (kept ? 0 : masked);
     if (wanted.x) bytes += plan::traffic(*wanted.x) * (wanted.to_x == Gradient::add ? 2 : 1);
     if (wanted.residual) bytes += plan::traffic(*wanted.residual) * (wanted.to_residual == Gradient::add ? 2 : 1);
     plan::note(context, "batch_norm_backward", x.shape(), x.shape(), bytes);
