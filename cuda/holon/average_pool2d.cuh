@@ -1,59 +1,61 @@
 // average_pool2d.cuh: means over windows and over whole images; backward gathers.
 #pragma once
-#include <holon/max_pool2d.cuh>
+#include <holon/windows.cuh>
 
 namespace holon::gpu {
 
 /// Positions of a window inside the image along one axis.
-__device__ inline std::int64_t inside(std::int64_t at, int pad, int window, int step, std::int64_t size) {
-    const std::int64_t begin = at * step - pad;
-    return minimum(begin + window, size) - maximum<std::int64_t>(begin, 0);
+__device__ inline int inside(int at, int pad, int window, int step, std::int64_t size) {
+    const int begin = at * step - pad;
+    return minimum(begin + window, int(size)) - maximum(begin, 0);
 }
 
-/// The mean over each window's positions inside the image. One pack of channels of one result a step.
+/// The mean over each window's positions inside the image. Grid: packs / blockDim.x, lines of y as wanted.
 template <class T, int W> __global__ void average_pool_forward(Pooling o, const T* x, T* y) {
-    const int across = o.channels / W;
-    const std::int64_t count = o.n * o.rows * o.columns * across;
-    for (std::int64_t p = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; p < count;
-         p += std::int64_t(gridDim.x) * blockDim.x) {
-        const std::int64_t at = p / across, column = at % o.columns, row = at / o.columns % o.rows,
-                           image = at / o.columns / o.rows;
-        float sum[W] = {};
-        for (int r = 0; r < o.window_h; ++r)
-            for (int q = 0; q < o.window_w; ++q) {
-                const std::int64_t yy = row * o.step_h - o.top + r, xx = column * o.step_w - o.left + q;
-                if (yy < 0 || yy >= o.h || xx < 0 || xx >= o.w) continue;
-                float v[W];
-                read<W>(x, ((image * o.h + yy) * o.w + xx) * across + p % across, v);
-                for (int i = 0; i < W; ++i) sum[i] += v[i];
-            }
-        const float positions =
-            float(inside(row, o.top, o.window_h, o.step_h, o.h) * inside(column, o.left, o.window_w, o.step_w, o.w));
-        for (int i = 0; i < W; ++i) sum[i] /= positions;
-        write<W>(y, p, sum);
+    const int packs = o.channels / W, pack = int(blockIdx.x * blockDim.x + threadIdx.x);
+    if (pack >= packs) return;
+    const int h = int(o.h), w = int(o.w), columns = int(o.columns);
+    for (std::int64_t line = blockIdx.y; line < o.n * o.rows; line += gridDim.y) {
+        const Line at(line, o.rows);
+        const int yy = at.row * o.step_h - o.top;
+        for (int column = int(threadIdx.y); column < columns; column += int(blockDim.y)) {
+            const int xx = column * o.step_w - o.left;
+            float sum[W] = {};
+            for (int r = maximum(0, -yy); r < minimum(o.window_h, h - yy); ++r)
+                for (int q = maximum(0, -xx); q < minimum(o.window_w, w - xx); ++q) {
+                    float v[W];
+                    read<W>(x, ((at.image * h + yy + r) * w + xx + q) * packs + pack, v);
+                    for (int i = 0; i < W; ++i) sum[i] += v[i];
+                }
+            const float positions = float(inside(at.row, o.top, o.window_h, o.step_h, o.h)) *
+                                    float(inside(column, o.left, o.window_w, o.step_w, o.w));
+            for (int i = 0; i < W; ++i) sum[i] /= positions;
+            write<W>(y, (line * columns + column) * packs + pack, sum);
+        }
     }
 }
 
-/// One pack of channels of one image position a step.
+/// Grid: packs / blockDim.x, lines of dx as wanted.
 template <class T, int W> __global__ void average_pool_backward(Pooling o, const T* dy, T* dx, bool add) {
-    const int across = o.channels / W;
-    const std::int64_t count = o.n * o.h * o.w * across;
-    for (std::int64_t p = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; p < count;
-         p += std::int64_t(gridDim.x) * blockDim.x) {
-        const std::int64_t at = p / across, column = at % o.w, row = at / o.w % o.h, image = at / o.w / o.h;
-        std::int64_t top, bottom, left, right;
-        covering(row, o.top, o.window_h, o.step_h, o.rows, top, bottom);
-        covering(column, o.left, o.window_w, o.step_w, o.columns, left, right);
-        float sum[W] = {};
-        for (std::int64_t y = top; y <= bottom; ++y)
-            for (std::int64_t x = left; x <= right; ++x) {
-                float g[W];
-                read<W>(dy, ((image * o.rows + y) * o.columns + x) * across + p % across, g);
-                const float positions =
-                    float(inside(y, o.top, o.window_h, o.step_h, o.h) * inside(x, o.left, o.window_w, o.step_w, o.w));
-                for (int i = 0; i < W; ++i) sum[i] += g[i] / positions;
-            }
-        put<W>(dx, p, sum, add);
+    const int packs = o.channels / W, pack = int(blockIdx.x * blockDim.x + threadIdx.x);
+    if (pack >= packs) return;
+    const int w = int(o.w);
+    for (std::int64_t line = blockIdx.y; line < o.n * o.h; line += gridDim.y) {
+        const Line at(line, o.h);
+        const Covering down(at.row, o.top, o.window_h, o.step_h, o.rows);
+        for (int column = int(threadIdx.y); column < w; column += int(blockDim.y)) {
+            const Covering across(column, o.left, o.window_w, o.step_w, o.columns);
+            float sum[W] = {};
+            for (int y = down.first; y <= down.last; ++y)
+                for (int x = across.first; x <= across.last; ++x) {
+                    float g[W];
+                    read<W>(dy, ((at.image * o.rows + y) * o.columns + x) * packs + pack, g);
+                    const float positions = float(inside(y, o.top, o.window_h, o.step_h, o.h)) *
+                                            float(inside(x, o.left, o.window_w, o.step_w, o.w));
+                    for (int i = 0; i < W; ++i) sum[i] += g[i] / positions;
+                }
+            put<W>(dx, (line * w + column) * packs + pack, sum, add);
+        }
     }
 }
 

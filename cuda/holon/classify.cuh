@@ -1,8 +1,8 @@
-// classify.cuh: shares over channels, and the cross-entropy of labels under them. Small tensors: one thread a row.
+// classify.cuh: softmax over channels, one thread a row, and the cross-entropy of labels under it, one block an image.
 #pragma once
 #include <cmath>
 
-#include <holon/vocabulary.cuh>
+#include <holon/reduce.cuh>
 
 namespace holon::gpu {
 
@@ -34,44 +34,45 @@ __global__ void softmax_slope(std::int64_t rows, int channels, const T* y, const
     }
 }
 
-/// Images whose losses a block of `cross_entropy_forward` holds at a time.
-constexpr int loss_threads = 128;
-
-/// loss = (1/n) sum_i w_i (log sum_k exp(x_ik) - x_i,label_i), summed in double and in order; weights null means 1. One
-/// block of `loss_threads`.
-__global__ void cross_entropy_forward(int images, int classes, const float* logits, const int* labels,
-                                      const float* weights, float* loss) {
-    HOLON_SHARED(double, losses, loss_threads);
-    double total = 0;  // thread 0's
-    for (int first = 0; first < images; first += loss_threads) {
-        const int image = first + int(threadIdx.x);
-        if (image < images) {
-            const float* x = logits + std::int64_t(image) * classes;
-            double top = -INFINITY, sum = 0;
-            for (int k = 0; k < classes; ++k) top = maximum(top, double(x[k]));
-            for (int k = 0; k < classes; ++k) sum += exp(double(x[k]) - top);
-            losses[threadIdx.x] =
-                (weights ? double(weights[image]) : 1.0) * (top + log(sum) - double(x[labels[image]]));
-        }
-        __syncthreads();
-        if (threadIdx.x == 0)
-            for (int i = 0; i < loss_threads && first + i < images; ++i) total += losses[i];
-        __syncthreads();
-    }
-    if (threadIdx.x == 0) *loss = float(total / double(images));
+/// losses_i = w_i (log sum_k exp(x_ik) - x_i,label_i) in double; weights null means 1. A block of `reduce_threads` for each
+/// image.
+__global__ void image_losses(int classes, const float* logits, const int* labels, const float* weights,
+                             double* losses) {
+    HOLON_SHARED(double, shared, reduce_threads);
+    const int image = int(blockIdx.x);
+    const float* x = logits + std::int64_t(image) * classes;
+    double top = -INFINITY, sum = 0;
+    for (int k = int(threadIdx.x); k < classes; k += reduce_threads) top = maximum(top, double(x[k]));
+    top = block_maximum(shared, top);
+    for (int k = int(threadIdx.x); k < classes; k += reduce_threads) sum += exp(double(x[k]) - top);
+    sum = block_sum(shared, sum);
+    if (threadIdx.x == 0)
+        losses[image] = (weights ? double(weights[image]) : 1.0) * (top + log(sum) - double(x[labels[image]]));
 }
 
-/// dx_i = dy (w_i / n) (softmax(x_i) - onehot(label_i)); dy is one number on the device. One thread an image.
+/// *loss = the mean of all losses. One block of `reduce_threads`.
+__global__ void mean_loss(int images, const double* losses, float* loss) {
+    HOLON_SHARED(double, shared, reduce_threads);
+    double sum = 0;
+    for (int i = int(threadIdx.x); i < images; i += reduce_threads) sum += losses[i];
+    sum = block_sum(shared, sum);
+    if (threadIdx.x == 0) *loss = float(sum / double(images));
+}
+
+/// dx_i = dy (w_i / n) (softmax(x_i) - onehot(label_i)); dy is one number on the device. A block of `reduce_threads` for
+/// each image.
 __global__ void cross_entropy_slope(int images, int classes, const float* logits, const int* labels,
                                     const float* weights, const float* dy, float* dx, bool add) {
-    const int image = int(blockIdx.x * blockDim.x + threadIdx.x);
-    if (image >= images) return;
+    HOLON_SHARED(double, shared, reduce_threads);
+    const int image = int(blockIdx.x);
     const float* x = logits + std::int64_t(image) * classes;
-    float top = -INFINITY, sum = 0;
-    for (int k = 0; k < classes; ++k) top = maximum(top, x[k]);
-    for (int k = 0; k < classes; ++k) sum += expf(x[k] - top);
+    double most = -INFINITY, all = 0;
+    for (int k = int(threadIdx.x); k < classes; k += reduce_threads) most = maximum(most, double(x[k]));
+    const float top = float(block_maximum(shared, most));
+    for (int k = int(threadIdx.x); k < classes; k += reduce_threads) all += double(expf(x[k] - top));
+    const float sum = float(block_sum(shared, all));
     const float factor = *dy * (weights ? weights[image] : 1.0f) / float(images);
-    for (int k = 0; k < classes; ++k) {
+    for (int k = int(threadIdx.x); k < classes; k += reduce_threads) {
         const float slope = factor * (expf(x[k] - top) / sum - (labels[image] == k ? 1.0f : 0.0f));
         float* to = dx + std::int64_t(image) * classes + k;
         *to = add ? *to + slope : slope;

@@ -224,6 +224,11 @@ namespace {
 template <class T> bool places_align(const std::uint8_t* place) {
     return reinterpret_cast<std::uintptr_t>(place) % std::size_t(pack_width<T>) == 0;
 }
+/// A grid of blocks that each take whole lines of an image, up to sixteen a multiprocessor.
+dim3 lines_grid(const Queue& queue, const Columns& c, std::int64_t lines) {
+    const std::int64_t most = std::int64_t(queue.multiprocessors) * blocks_per_multiprocessor / c.across;
+    return dim3(c.across, unsigned(std::clamp<std::int64_t>(std::min(lines, most), 1, grid_y)));
+}
 /// A pointer that says "not aligned" to `by_width`.
 const char* unaligned() { return reinterpret_cast<const char*>(std::uintptr_t(1)); }
 
@@ -233,8 +238,16 @@ template <class T> void max_pool(const Queue& queue, const Pooling& o, const T* 
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const std::int64_t packs = o.n * o.rows * o.columns * (o.channels / W);
-            launch(queue, max_pool_forward<T, W>, flat_grid(queue, packs), flat_threads, o, x, y, place);
+            const Columns c = columns(o.channels / W);
+            const auto start = [&]<int Taps>() {
+                launch(queue, max_pool_forward<T, W, Taps>, lines_grid(queue, c, o.n * o.rows), c.block, o, x, y, place);
+            };
+            if (o.window_w == 3)
+                start.template operator()<3>();
+            else if (o.window_w == 2)
+                start.template operator()<2>();
+            else
+                start.template operator()<0>();
         },
         x, y, places_align<T>(place) ? nullptr : unaligned());
 }
@@ -243,8 +256,8 @@ void max_pool_backward(const Queue& queue, const Pooling& o, const T* dy, const 
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const std::int64_t packs = o.n * o.h * o.w * (o.channels / W);
-            launch(queue, gpu::max_pool_backward<T, W>, flat_grid(queue, packs), flat_threads, o, dy, place, dx, add);
+            const Columns c = columns(o.channels / W);
+            launch(queue, gpu::max_pool_backward<T, W>, lines_grid(queue, c, o.n * o.h), c.block, o, dy, place, dx, add);
         },
         dy, dx, places_align<T>(place) ? nullptr : unaligned());
 }
@@ -252,8 +265,8 @@ template <class T> void average_pool(const Queue& queue, const Pooling& o, const
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const std::int64_t packs = o.n * o.rows * o.columns * (o.channels / W);
-            launch(queue, average_pool_forward<T, W>, flat_grid(queue, packs), flat_threads, o, x, y);
+            const Columns c = columns(o.channels / W);
+            launch(queue, average_pool_forward<T, W>, lines_grid(queue, c, o.n * o.rows), c.block, o, x, y);
         },
         x, y);
 }
@@ -261,8 +274,8 @@ template <class T> void average_pool_backward(const Queue& queue, const Pooling&
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const std::int64_t packs = o.n * o.h * o.w * (o.channels / W);
-            launch(queue, gpu::average_pool_backward<T, W>, flat_grid(queue, packs), flat_threads, o, dy, dx, add);
+            const Columns c = columns(o.channels / W);
+            launch(queue, gpu::average_pool_backward<T, W>, lines_grid(queue, c, o.n * o.h), c.block, o, dy, dx, add);
         },
         dy, dx);
 }
@@ -304,13 +317,14 @@ void softmax_backward(const Queue& queue, std::int64_t rows, int channels, const
     launch(queue, softmax_slope<T>, flat_grid(queue, rows), flat_threads, rows, channels, y, dy, dx, add);
 }
 void cross_entropy(const Queue& queue, int images, int classes, const float* logits, const int* labels,
-                   const float* weights, float* loss) {
-    launch(queue, cross_entropy_forward, 1, loss_threads, images, classes, logits, labels, weights, loss);
+                   const float* weights, double* losses, float* loss) {
+    launch(queue, image_losses, dim3(unsigned(images)), reduce_threads, classes, logits, labels, weights, losses);
+    launch(queue, mean_loss, 1, reduce_threads, images, losses, loss);
 }
 void cross_entropy_backward(const Queue& queue, int images, int classes, const float* logits, const int* labels,
                             const float* weights, const float* dy, float* dx, bool add) {
-    launch(queue, cross_entropy_slope, dim3(unsigned(divided_up(images, 32))), 32, images, classes, logits, labels,
-           weights, dy, dx, add);
+    launch(queue, cross_entropy_slope, dim3(unsigned(images)), reduce_threads, images, classes, logits, labels, weights,
+           dy, dx, add);
 }
 
 // Augmentation and regularisation.

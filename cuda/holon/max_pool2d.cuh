@@ -1,74 +1,85 @@
 // max_pool2d.cuh: the largest element under each window and a byte that says where it was; backward gathers by that
 // byte, so that every element is written once, in the same order, in every run.
 #pragma once
-#include <holon/vocabulary.cuh>
+#include <holon/windows.cuh>
 
 namespace holon::gpu {
 
-/// One pack of channels of one result a step. `place` is r * window_w + q of the first tap that held the maximum; NaN
-/// wins.
-template <class T, int W> __global__ void max_pool_forward(Pooling o, const T* x, T* y, std::uint8_t* place) {
-    const int across = o.channels / W;
-    const std::int64_t count = o.n * o.rows * o.columns * across;
-    for (std::int64_t p = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; p < count;
-         p += std::int64_t(gridDim.x) * blockDim.x) {
-        const std::int64_t at = p / across, column = at % o.columns, row = at / o.columns % o.rows,
-                           image = at / o.columns / o.rows;
-        float best[W] = {};
-        std::uint8_t tap[W] = {};
-        bool any = false;
-        for (int r = 0; r < o.window_h; ++r) {
-            const std::int64_t yy = row * o.step_h - o.top + r;
-            if (yy < 0 || yy >= o.h) continue;
-            for (int q = 0; q < o.window_w; ++q) {
-                const std::int64_t xx = column * o.step_w - o.left + q;
-                if (xx < 0 || xx >= o.w) continue;
-                float v[W];
-                read<W>(x, ((image * o.h + yy) * o.w + xx) * across + p % across, v);
-                for (int i = 0; i < W; ++i)
-                    if (!any || v[i] > best[i] || (v[i] != v[i] && best[i] == best[i])) {
-                        best[i] = v[i];
-                        tap[i] = std::uint8_t(r * o.window_w + q);
+/// `place` is r * window_w + q of the first tap that held the maximum; NaN wins. `Taps`: the width of the window, 0 for
+/// any. Grid: packs / blockDim.x, lines as wanted.
+template <class T, int W, int Taps> __global__ void max_pool_forward(Pooling o, const T* x, T* y, std::uint8_t* place) {
+    const int packs = o.channels / W, pack = int(blockIdx.x * blockDim.x + threadIdx.x);
+    if (pack >= packs) return;
+    const int h = int(o.h), w = int(o.w), columns = int(o.columns), taps = Taps ? Taps : o.window_w;
+    for (std::int64_t line = blockIdx.y; line < o.n * o.rows; line += gridDim.y) {
+        const Line at(line, o.rows);
+        const int yy = at.row * o.step_h - o.top, begin = maximum(0, -yy), end = minimum(o.window_h, h - yy);
+        for (int column = int(threadIdx.y); column < columns; column += int(blockDim.y)) {
+            const int xx = column * o.step_w - o.left;
+            float best[W] = {};
+            std::uint8_t tap[W] = {};
+            bool any = false;
+            for (int r = begin; r < end; ++r) {
+                const std::int64_t from = ((at.image * h + yy + r) * w + xx) * packs + pack;
+                const auto take = [&](int q, const float (&v)[W]) {
+                    for (int i = 0; i < W; ++i)
+                        if (!any || v[i] > best[i] || (v[i] != v[i] && best[i] == best[i])) {
+                            best[i] = v[i];
+                            tap[i] = std::uint8_t(r * taps + q);
+                        }
+                    any = true;
+                };
+                const auto inside = [&](int q) { return xx + q >= 0 && xx + q < w; };
+                if constexpr (Taps != 0) {  // all of a row are read before the first is used
+                    Pack<T, W> row[Taps];
+                    for (int q = 0; q != Taps; ++q)
+                        if (inside(q)) row[q] = reinterpret_cast<const Pack<T, W>*>(x)[from + std::int64_t(q) * packs];
+                    for (int q = 0; q != Taps; ++q) {
+                        float v[W];
+                        for (int i = 0; i < W; ++i) v[i] = widen(row[q].element[i]);
+                        if (inside(q)) take(q, v);
                     }
-                any = true;
+                } else {
+                    for (int q = 0; q != taps; ++q) {
+                        if (!inside(q)) continue;
+                        float v[W];
+                        read<W>(x, from + std::int64_t(q) * packs, v);
+                        take(q, v);
+                    }
+                }
             }
+            const std::int64_t to = (line * columns + column) * packs + pack;
+            write<W>(y, to, best);
+            Pack<std::uint8_t, W> where;
+            for (int i = 0; i < W; ++i) where.element[i] = tap[i];
+            reinterpret_cast<Pack<std::uint8_t, W>*>(place)[to] = where;
         }
-        write<W>(y, p, best);
-        Pack<std::uint8_t, W> where;
-        for (int i = 0; i < W; ++i) where.element[i] = tap[i];
-        reinterpret_cast<Pack<std::uint8_t, W>*>(place)[p] = where;
     }
 }
 
-/// Where windows that cover position `at` begin and end along one axis (last inclusive).
-__device__ inline void covering(std::int64_t at, int pad, int window, int step, std::int64_t count, std::int64_t& first,
-                                std::int64_t& last) {
-    first = maximum<std::int64_t>(at + pad - window + step, 0) / step;  // (at + pad - window + 1) / step, rounded up
-    last = minimum((at + pad) / step, count - 1);
-}
-
-/// One pack of channels of one image position a step.
+/// Grid: packs / blockDim.x, lines of dx as wanted.
 template <class T, int W>
 __global__ void max_pool_backward(Pooling o, const T* dy, const std::uint8_t* place, T* dx, bool add) {
-    const int across = o.channels / W;
-    const std::int64_t count = o.n * o.h * o.w * across;
-    for (std::int64_t p = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; p < count;
-         p += std::int64_t(gridDim.x) * blockDim.x) {
-        const std::int64_t at = p / across, column = at % o.w, row = at / o.w % o.h, image = at / o.w / o.h;
-        std::int64_t top, bottom, left, right;
-        covering(row, o.top, o.window_h, o.step_h, o.rows, top, bottom);
-        covering(column, o.left, o.window_w, o.step_w, o.columns, left, right);
-        float sum[W] = {};
-        for (std::int64_t y = top; y <= bottom; ++y)
-            for (std::int64_t x = left; x <= right; ++x) {
-                const std::int64_t from = ((image * o.rows + y) * o.columns + x) * across + p % across;
-                const int me = int((row + o.top - y * o.step_h) * o.window_w + (column + o.left - x * o.step_w));
-                float g[W];
-                read<W>(dy, from, g);
-                const Pack<std::uint8_t, W> where = reinterpret_cast<const Pack<std::uint8_t, W>*>(place)[from];
-                for (int i = 0; i < W; ++i) sum[i] += where.element[i] == me ? g[i] : 0;
-            }
-        put<W>(dx, p, sum, add);
+    const int packs = o.channels / W, pack = int(blockIdx.x * blockDim.x + threadIdx.x);
+    if (pack >= packs) return;
+    const int w = int(o.w);
+    for (std::int64_t line = blockIdx.y; line < o.n * o.h; line += gridDim.y) {
+        const Line at(line, o.h);
+        const Covering down(at.row, o.top, o.window_h, o.step_h, o.rows);
+        for (int column = int(threadIdx.y); column < w; column += int(blockDim.y)) {
+            const Covering across(column, o.left, o.window_w, o.step_w, o.columns);
+            float sum[W] = {};
+            for (int y = down.first; y <= down.last; ++y)
+                for (int x = across.first; x <= across.last; ++x) {
+                    const std::int64_t from = ((at.image * o.rows + y) * o.columns + x) * packs + pack;
+                    const int me = (at.row + o.top - y * o.step_h) * o.window_w + (column + o.left - x * o.step_w);
+                    float g[W];
+                    read<W>(dy, from, g);
+                    const Pack<std::uint8_t, W> where = reinterpret_cast<const Pack<std::uint8_t, W>*>(place)[from];
+                    for (int i = 0; i < W; ++i) sum[i] += where.element[i] == me ? g[i] : 0;
+                }
+            put<W>(dx, (line * w + column) * packs + pack, sum, add);
+        }
     }
 }
 

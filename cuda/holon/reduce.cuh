@@ -8,16 +8,23 @@ namespace holon::gpu {
 /// Threads of a block of the sums, and the most blocks.
 constexpr int reduce_threads = 256;
 
-/// The sum of a block's `mine`, for thread 0; every thread of the block calls it, with `reduce_threads` shared doubles.
-template <class Shared> __device__ double block_sum(Shared shared, double mine) {
+/// What `join` makes of all threads' `mine`, for every thread of a block of `reduce_threads`, with as many shared doubles.
+template <class Shared, class Join> __device__ double block_joined(Shared shared, double mine, const Join& join) {
     const int me = int(threadIdx.x);
+    __syncthreads();  // `shared` may have been used before
     shared[me] = mine;
     __syncthreads();
     for (int half = reduce_threads / 2; half > 0; half /= 2) {
-        if (me < half) shared[me] += shared[me + half];
+        if (me < half) shared[me] = join(shared[me], shared[me + half]);
         __syncthreads();
     }
     return shared[0];
+}
+template <class Shared> __device__ double block_sum(Shared shared, double mine) {
+    return block_joined(shared, mine, [](double a, double b) { return a + b; });
+}
+template <class Shared> __device__ double block_maximum(Shared shared, double mine) {
+    return block_joined(shared, mine, [](double a, double b) { return maximum(a, b); });
 }
 
 /// parts[b] = sum of squares of every gridDim.x * 256th element from 256 b on. Blocks of `reduce_threads`.

@@ -61,10 +61,16 @@ TEST_CASE("flat grids have a thread for every step of the work, up to sixteen bl
             int bad = 0;
             one(things, [&] { gpu::find_not_finite(queue, things, from, &bad); });
             const gpu::Pooling whole{1, 4 * things, 3, things, 1, 8, 4, 3, 4, 3, 0, 0};  // two packs
-            one(2 * things, [&] { gpu::max_pool(queue, whole, from, none, place); });
-            one(24 * things, [&] { gpu::max_pool_backward(queue, whole, from, place, none, false); });
-            one(2 * things, [&] { gpu::average_pool(queue, whole, from, none); });
-            one(24 * things, [&] { gpu::average_pool_backward(queue, whole, from, none, false); });
+            const auto lines = [&](std::int64_t count, const auto& start) {  // two packs: two lanes, one block across
+                const auto seen = launches(start);
+                REQUIRE(seen.size() == 1);
+                REQUIRE((seen[0].block.x == 2 && seen[0].block.y == 128 && seen[0].grid.x == 1));
+                REQUIRE(seen[0].grid.y == std::min({count, 16 * std::int64_t(queue.multiprocessors), std::int64_t(65535)}));
+            };
+            lines(things, [&] { gpu::max_pool(queue, whole, from, none, place); });
+            lines(4 * things, [&] { gpu::max_pool_backward(queue, whole, from, place, none, false); });
+            lines(things, [&] { gpu::average_pool(queue, whole, from, none); });
+            lines(4 * things, [&] { gpu::average_pool_backward(queue, whole, from, none, false); });
             one(6 * things, [&] { gpu::global_average_backward(queue, 3, things, 8, from, none, false); });
             const gpu::Warping warping{2, things, 3, 1, 3, true, {}, {}};
             const auto warped = launches([&] { gpu::affine_warp(queue, warping, nullptr, true, from, none, none); });
@@ -206,13 +212,28 @@ TEST_CASE("whole images are averaged in grids that a card can hold, every image 
         }
 }
 
-TEST_CASE("the slope of cross-entropy has a thread an image", "[gpu][grid]") {
+TEST_CASE("many packs of channels leave each row of blocks fewer lines at a time", "[gpu][grid]") {
+    const gpu::Queue queue{nullptr, 3};
+    const float* const from = nullptr;
+    float* const none = nullptr;
+    std::uint8_t* const place = nullptr;
+    for (const int packs : {31, 32, 33, 64, 65, 5000}) {
+        const gpu::Pooling o{7, 400, 30, 200, 15, 4 * packs, 2, 2, 2, 2, 0, 0};
+        const auto seen = launches([&] { gpu::max_pool(queue, o, from, none, place); });
+        const std::int64_t across = boxes(packs, 32);
+        REQUIRE((seen.size() == 1 && seen[0].grid.x == across && seen[0].block.x == 32 && seen[0].block.y == 8));
+        REQUIRE(seen[0].grid.y == std::max<std::int64_t>(16 * 3 / across, 1));
+    }
+}
+
+TEST_CASE("cross-entropy has a block an image, and one more for the mean", "[gpu][grid]") {
     const float* const from = nullptr;
     float* const none = nullptr;
     for (const int images : {1, 31, 32, 33, 64, 65, 1000}) {
-        const auto seen =
-            launches([&] { gpu::cross_entropy_backward({}, images, 5, from, nullptr, from, from, none, false); });
-        REQUIRE(seen.size() == 1);
-        REQUIRE(seen[0].grid.x == boxes(images, seen[0].block.x));
+        auto seen = launches([&] { gpu::cross_entropy({}, images, 5, from, nullptr, from, nullptr, none); });
+        REQUIRE((seen.size() == 2 && seen[0].grid.x == unsigned(images) && seen[1].grid.x == 1));
+        REQUIRE((seen[0].block.x == 256 && seen[1].block.x == 256));
+        seen = launches([&] { gpu::cross_entropy_backward({}, images, 5, from, nullptr, from, from, none, false); });
+        REQUIRE((seen.size() == 1 && seen[0].grid.x == unsigned(images) && seen[0].block.x == 256));
     }
 }

@@ -26,7 +26,6 @@ import sys
 # (file, a piece of the line, which bound of that line from 0 or None for all, shifts, why no test can see it)
 EQUIVALENT = [
     ("dropout.cuh", "4 * block < count", 0, (1,), "the group that begins at the end is empty: each of its four elements has its own bound"),
-    ("classify.cuh", "first < images; first += loss_threads", 0, (1,), "a round that begins at the end has no image and adds nothing"),
     ("kernels.cu", "lanes < unsigned(most_lanes) && lanes < packs", 0, (-1,), "lanes are powers of two, and none is 31"),
     ("affine_warp.cuh", "determinant * determinant < 1e-12", 0, (1,), "more pixels look through everything, which finds the same readers"),
     ("columns.cuh", "row + reach < rows", 0, (1,), "rows that no group takes are taken one by one, in the same order"),
@@ -47,7 +46,8 @@ TAGS = {
     "launch.cuh": "[grid]",
     "max_pool2d.cuh": "[pooling]~[far]",
     "optimizer.cuh": "[optimizer]~[far]",
-    "reduce.cuh": "[reduce]~[far],[optimizer]~[far]",
+    "reduce.cuh": "[reduce]~[far],[optimizer]~[far],[classify]~[far]",
+    "windows.cuh": "[pooling]~[far]",
     "vocabulary.cuh": "[elementwise]~[far],[pooling]~[far],[warp]~[far]",
 }
 

@@ -53,8 +53,9 @@ TEST_CASE("so does cross-entropy", "[gpu][classify]") {
         for (int k = 0; k < classes; ++k) x[std::size_t(k * classes + k)] = 1000;
         const std::vector<int> labels(classes, 2);
         float loss = NAN;
+        std::vector<double> losses(classes, NAN);
         const float upstream = classes;
-        gpu::cross_entropy(queue, classes, classes, x.data(), labels.data(), nullptr, &loss);
+        gpu::cross_entropy(queue, classes, classes, x.data(), labels.data(), nullptr, losses.data(), &loss);
         REQUIRE(loss == 800);  // 1000 of every image but the third
         gpu::cross_entropy_backward(queue, classes, classes, x.data(), labels.data(), nullptr, &upstream, dx.data(),
                                     false);
@@ -64,37 +65,46 @@ TEST_CASE("so does cross-entropy", "[gpu][classify]") {
     });
 }
 
-TEST_CASE("cross-entropy kernels agree with the op, with and without weights, beyond one block", "[gpu][classify]") {
+namespace {
+
+void check_cross_entropy(const gpu::Queue& queue, int images, int classes, bool weighted) {
     auto& context = default_context<Cpu>();
+    const Shape s{images, 1, 1, classes};
+    const Both<float> x(s, 1), old(s, 2);
+    std::vector<int> labels;
+    std::vector<float> weights;
+    for (int i = 0; i < images; ++i) {
+        labels.push_back(i * 7 % classes);
+        if (weighted) weights.push_back(0.25f * float(i % 9));
+    }
+    const float* heavy = weighted ? weights.data() : nullptr;
+    float loss = NAN;
+    std::vector<double> losses(std::size_t(images), NAN);
+    gpu::cross_entropy(queue, images, classes, x.narrow.data(), labels.data(), heavy, losses.data(), &loss);
+    REQUIRE(double(loss) == Approx(op::cross_entropy(context, x.wide, labels, weights).elements()[0]).epsilon(1e-6));
+    const float upstream = 0.5f;
+    for (const Both<float>* before : {static_cast<const Both<float>*>(nullptr), &old}) {
+        auto dx = target(s.size(), before);
+        auto expected = expected_onto(s, before);
+        op::cross_entropy_backward(context, x.wide, labels, weights, full<double>({1, 1, 1, 1}, 0.5), expected,
+                                   Gradient::add);
+        gpu::cross_entropy_backward(queue, images, classes, x.narrow.data(), labels.data(), heavy, &upstream, dx.data(),
+                                    before != nullptr);
+        REQUIRE(error(dx, expected) < 1e-6);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("cross-entropy kernels agree with the op, with and without weights", "[gpu][classify]") {
     in_every_order([&](const gpu::Queue& queue) {
-        for (const int images : {1, 4, 128, 259})
-            for (const bool weighted : {false, true}) {
-                const int classes = 5;
-                const Shape s{images, 1, 1, classes};
-                const Both<float> x(s, 1), old(s, 2);
-                std::vector<int> labels;
-                std::vector<float> weights;
-                for (int i = 0; i < images; ++i) {
-                    labels.push_back(i * 7 % classes);
-                    if (weighted) weights.push_back(0.25f * float(i % 9));
-                }
-                const float* heavy = weighted ? weights.data() : nullptr;
-                float loss = NAN;
-                gpu::cross_entropy(queue, images, classes, x.narrow.data(), labels.data(), heavy, &loss);
-                REQUIRE(double(loss) ==
-                        Approx(op::cross_entropy(context, x.wide, labels, weights).elements()[0]).epsilon(1e-6));
-                const float upstream = 0.5f;
-                for (const Both<float>* before : {static_cast<const Both<float>*>(nullptr), &old}) {
-                    auto dx = target(s.size(), before);
-                    auto expected = expected_onto(s, before);
-                    op::cross_entropy_backward(context, x.wide, labels, weights, full<double>({1, 1, 1, 1}, 0.5),
-                                               expected, Gradient::add);
-                    gpu::cross_entropy_backward(queue, images, classes, x.narrow.data(), labels.data(), heavy,
-                                                &upstream, dx.data(), before != nullptr);
-                    REQUIRE(error(dx, expected) < 1e-6);
-                }
-            }
+        for (const bool weighted : {false, true}) {
+            check_cross_entropy(queue, 1, 5, weighted);
+            check_cross_entropy(queue, 4, 1, weighted);
+            check_cross_entropy(queue, 2, 600, weighted);  // more classes than a block has threads
+        }
     });
+    check_cross_entropy({nullptr, 1}, 259, 3, true);  // more images than the block of the mean has threads
 }
 
 TEMPLATE_TEST_CASE("the dropout kernel draws the mask of every device", "[gpu][dropout]", float, bfloat16, float16) {

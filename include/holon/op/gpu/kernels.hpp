@@ -148,9 +148,9 @@ void global_average_backward(const Queue&, std::int64_t images, std::int64_t pos
 template <class T> void softmax(const Queue&, std::int64_t rows, int channels, const T* x, T* y);
 template <class T>
 void softmax_backward(const Queue&, std::int64_t rows, int channels, const T* y, const T* dy, T* dx, bool add);
-/// Labels and weights (null: 1) are on the device.
+/// Labels and weights (null: 1) are on the device; `losses` has room for one number an image.
 void cross_entropy(const Queue&, int images, int classes, const float* logits, const int* labels, const float* weights,
-                   float* loss);
+                   double* losses, float* loss);
 void cross_entropy_backward(const Queue&, int images, int classes, const float* logits, const int* labels,
                             const float* weights, const float* dy, float* dx, bool add);
 

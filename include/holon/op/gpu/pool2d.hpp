@@ -7,6 +7,8 @@ namespace holon::op {
 namespace gpu_detail {
 inline gpu::Pooling pooling(const char* op, const Shape& x, const Pool2dOptions& o) {
     const Shape y = pool2d_shape(x, o);
+    narrow(op, x.h + o.padding.top + o.padding.bottom + o.step().h);
+    narrow(op, x.w + o.padding.left + o.padding.right + o.step().w);
     return {x.n,        x.h,        x.w,        y.h,        y.w,           narrow(op, x.c),
             o.window.h, o.window.w, o.step().h, o.step().w, o.padding.top, o.padding.left};
 }

@@ -63,9 +63,10 @@ inline Tensor<float, Gpu> cross_entropy(Context<Gpu>& context, const Tensor<floa
                                         const Targets<Gpu>& targets) {
     gpu_detail::expects_targets(logits.shape(), targets);
     Tensor<float, Gpu> loss({1, 1, 1, 1}, context);
+    gpu_detail::Bytes losses(vector_shape(logits.shape().n * std::int64_t(sizeof(double))), context);
     gpu::cross_entropy(gpu_detail::queue(context), gpu_detail::narrow("cross_entropy", logits.shape().n),
                        gpu_detail::narrow("cross_entropy", logits.shape().c), logits.data(), targets.labels(),
-                       targets.weights(), loss.data());
+                       targets.weights(), gpu_detail::as<double>(losses), loss.data());
     return loss;
 }
 inline void cross_entropy_backward(Context<Gpu>& context, const Tensor<float, Gpu>& logits, const Targets<Gpu>& targets,
