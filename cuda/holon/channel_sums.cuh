@@ -94,9 +94,37 @@ __global__ void __launch_bounds__(finish_lanes* finish_lines)
     if (k >= 0) out[k] = (add ? out[k] : 0) + float(sum.first);
 }
 
-/// y_k += bias_k in every row.
-template <class T, bool Whole>
-__global__ void __launch_bounds__(column_threads, bias_blocks) bias_rows(std::int64_t rows, int channels, const float* bias, T* y) {
+/// Rows for the gradient of a bias before a ReLU whose result is y: dy where y > 0, which is written to `passed` (it may be
+/// dy) on the way.
+template <class T, bool Whole> struct ReluRows {
+    static constexpr int blocks = most_sum_blocks, ahead = 2;
+    using Channels = ChannelPack<T, Whole>;
+    struct Loaded {
+        typename Channels::Raw y, dy;
+    };
+    static constexpr int W = Channels::width;
+    const T *y, *dy;
+    T* passed;
+
+    __device__ void open(const Channels&, std::int64_t) {}
+    __device__ Loaded load(const Channels& mine, std::int64_t row) const {
+        return {mine.load(y, row), mine.load(dy, row)};
+    }
+    __device__ void take(const Channels& mine, std::int64_t row, const Loaded& loaded, float (&a)[W],
+                         float (&)[W]) const {
+        float g[W];
+        for (int i = 0; i < W; ++i) {
+            g[i] = widen(loaded.y.element[i]) > 0 ? widen(loaded.dy.element[i]) : 0;
+            a[i] += g[i];
+        }
+        mine.store(passed, row, g);
+    }
+};
+
+/// y_k += bias_k (not null) in every row, then max(., 0) if `Relu`.
+template <class T, bool Whole, bool Relu>
+__global__ void __launch_bounds__(column_threads, bias_blocks)
+    bias_rows(std::int64_t rows, int channels, const float* bias, T* y) {
     const Column me = column();
     const ChannelPack<T, Whole> mine(channels, me.pack);
     constexpr int W = pack_width<T>;
@@ -107,7 +135,10 @@ __global__ void __launch_bounds__(column_threads, bias_blocks) bias_rows(std::in
         me, rows, [&](std::int64_t row) { return mine.load(y, row); },
         [&](std::int64_t row, const Pack<T, W>& loaded) {
             float v[W];
-            for (int i = 0; i < W; ++i) v[i] = widen(loaded.element[i]) + by[i];
+            for (int i = 0; i < W; ++i) {
+                v[i] = widen(loaded.element[i]) + by[i];
+                if constexpr (Relu) v[i] = v[i] < 0 ? 0 : v[i];
+            }
             mine.store(y, row, v);
         });
 }

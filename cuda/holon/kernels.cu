@@ -205,16 +205,29 @@ void batch_norm_backward(const Queue& queue, std::int64_t rows, int channels, co
         },
         x, dy, wanted.x, wanted.residual);
 }
-template <class T> void add_bias(const Queue& queue, std::int64_t rows, int channels, const float* bias, T* y) {
+template <class T>
+void add_bias(const Queue& queue, std::int64_t rows, int channels, const float* bias, bool relu, T* y) {
     if (rows == 0) return;
     const Columns c = columns_of<T>(channels);
     by_fit<T>(
         channels,
         [&]<bool Whole>() {
-            launch(queue, bias_rows<T, Whole>, passing_grid(queue, c, rows, bias_blocks), c.block, rows, channels, bias,
-                   y);
+            launch(queue, relu ? bias_rows<T, Whole, true> : bias_rows<T, Whole, false>,
+                   passing_grid(queue, c, rows, bias_blocks), c.block, rows, channels, bias, y);
         },
         y);
+}
+template <class T>
+void bias_relu_backward(const Queue& queue, std::int64_t rows, int channels, const T* y, const T* dy, T* passed,
+                        float* scratch, float* dbias, bool add) {
+    by_fit<T>(
+        channels,
+        [&]<bool Whole>() {
+            const int parts = start_sums(queue, columns_of<T>(channels), rows, channels,
+                                         ReluRows<T, Whole>{y, dy, passed}, scratch);
+            launch(queue, finish_sum, finishing_grid(channels), finishing_block(), parts, channels, scratch, dbias, add);
+        },
+        y, dy, passed);
 }
 
 // Windows. `place` has a byte an element, so its packs are aligned where those of 16-byte elements are not.
@@ -381,7 +394,8 @@ template <class T> void find_not_finite(const Queue& queue, std::int64_t count, 
     template void add(const Queue&, std::int64_t, const T*, const T*, T*);                                            \
     template void scale(const Queue&, std::int64_t, float, T*);                                                       \
     template void carry(const Queue&, std::int64_t, const T*, T*, bool);                                              \
-    template void add_bias(const Queue&, std::int64_t, int, const float*, T*);                                        \
+    template void add_bias(const Queue&, std::int64_t, int, const float*, bool, T*);                                  \
+    template void bias_relu_backward(const Queue&, std::int64_t, int, const T*, const T*, T*, float*, float*, bool);  \
     template std::int64_t sums_scratch<T>(const Queue&, std::int64_t, int);                                           \
     template void channel_sum(const Queue&, std::int64_t, int, const T*, float*, float*, bool);                       \
     template void batch_statistics(const Queue&, std::int64_t, int, const T*, float, const RunningStatistics&,        \

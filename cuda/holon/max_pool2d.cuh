@@ -31,7 +31,7 @@ template <class T, int W, int Taps> __global__ void max_pool_forward(Pooling o, 
                 };
                 const auto inside = [&](int q) { return xx + q >= 0 && xx + q < w; };
                 if constexpr (Taps != 0) {  // all of a row are read before the first is used
-                    Pack<T, W> row[Taps];
+                    Pack<T, W> row[Taps] = {};
                     for (int q = 0; q != Taps; ++q)
                         if (inside(q)) row[q] = reinterpret_cast<const Pack<T, W>*>(x)[from + std::int64_t(q) * packs];
                     for (int q = 0; q != Taps; ++q) {

@@ -133,11 +133,34 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     REQUIRE(error(sums, sums_by_op) < 2e-5);
 
     auto biased = x.narrow;
-    gpu::add_bias(queue, rows, c, bias.narrow.data(), biased.data());
+    gpu::add_bias(queue, rows, c, bias.narrow.data(), false, biased.data());
     Tensor<double, Cpu> biased_by_hand(s);
     for (std::int64_t i = 0; i < s.size(); ++i)
         biased_by_hand.data()[i] = std::as_const(x.wide).data()[i] + std::as_const(bias.wide).data()[i % c];
     REQUIRE(error(biased, biased_by_hand) < kernel_tolerance<T>());
+
+    // The same with the ReLU that follows, and its way back, which may be written over dy.
+    auto positive = x.narrow;
+    for (std::size_t i = 0; i < positive.size(); ++i) positive[i] = T(float(positive[i]) - 3);
+    const auto before_relu = positive;
+    gpu::add_bias(queue, rows, c, bias.narrow.data(), true, positive.data());
+    auto slope = o.add ? dy.narrow : target<T>(s.size());
+    auto dshift = target(c, old(old_bias));
+    std::fill(scratch.begin(), scratch.end(), NAN);
+    gpu::bias_relu_backward<T>(queue, rows, c, positive.data(), o.add ? slope.data() : dy.narrow.data(), slope.data(),
+                               scratch.data(), dshift.data(), o.add);
+    Tensor<double, Cpu> slope_by_hand(s);
+    auto dshift_by_hand = expected_onto(vector_shape(c), old(old_bias));
+    for (std::int64_t i = 0; i < s.size(); ++i) {
+        const double sum = double(float(before_relu[std::size_t(i)])) + std::as_const(bias.wide).data()[i % c];
+        REQUIRE(double(float(positive[std::size_t(i)])) ==
+                Approx(std::max(sum, 0.0)).epsilon(kernel_tolerance<T>()).margin(1e-6));
+        const double g = float(positive[std::size_t(i)]) > 0 ? std::as_const(dy.wide).data()[i] : 0;
+        slope_by_hand.data()[i] = g;
+        dshift_by_hand.data()[i % c] += g;
+    }
+    REQUIRE(error(slope, slope_by_hand) == 0);
+    REQUIRE(error(dshift, dshift_by_hand) < 2e-5);
 }
 
 }  // namespace

@@ -152,7 +152,7 @@ TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and 
                     const std::int64_t waves = std::clamp<std::int64_t>(down / (wave * 16), 1, 4);
                     REQUIRE(high == std::min({down, wave * waves, std::int64_t(65535)}));
                 };
-                const auto pass = launches([&] { gpu::add_bias(queue, rows, channels, from, none); });
+                const auto pass = launches([&] { gpu::add_bias(queue, rows, channels, from, false, none); });
                 REQUIRE(pass.size() == 1);
                 right_pass(pass[0], 4);
                 const gpu::Channels no_vectors{};

@@ -1,45 +1,68 @@
-// graph/conv2d.hpp: y = x * filter (+ bias), and of its three gradients only those that someone wants.
+// graph/conv2d.hpp: y = x * filter (+ bias), perhaps with the ReLU that follows, and of its gradients only those that
+// someone wants.
 #pragma once
 #include <holon/graph/variable.hpp>
 
 namespace holon {
 
 /// Cross-correlation (what this field calls convolution) of x (n, h, w, in) with filter (out, r, s, in) and an optional
-/// bias (1, 1, 1, out); the result's shape is `op::conv2d_shape`. From the policy `redone` on the result is made again
-/// for whoever needs it in backward; without one it is kept.
+/// bias (1, 1, 1, out), then max(., 0) if `relu`; the result's shape is `op::conv2d_shape`. From the policy `redone` on the
+/// result is made again for whoever needs it in backward; without one it is kept.
 template <Element T, Device D>
 Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>& filter,
                       const Variable<Accumulate<T>, D>& bias, const Conv2dOptions& options,
-                      std::optional<Recompute> redone = {}) {
+                      std::optional<Recompute> redone = {}, bool relu = false) {
     using A = Accumulate<T>;
     Context<D>& context = x.context();
-    const Tensor<A, D>* shift = options.bias ? &bias.value() : nullptr;
-    Tensor<T, D> y = op::conv2d(context, x.value(), filter.value(), shift, options);
-    const auto to_x = x.edge();
-    const auto to_filter = filter.edge(), to_bias = bias.edge();
-    auto backward = [=, &context, seen = to_filter ? x.saved() : Saved<T, D>(),
-                     weight = to_x ? filter.value() : Tensor<A, D>()](const Tensor<T, D>& dy) {
-        to_bias.give([&](Tensor<A, D>& g, Gradient mode) { op::channel_sum(context, dy, g, mode); });
-        to_filter.give([&](Tensor<A, D>& g, Gradient mode) {
-            op::conv2d_backward_filter(context, seen.get(), dy, options, g, mode);
-        });
-        if (to_filter || to_bias) detail::lap("conv2d", Pass::to_filter);
-        to_x.give([&](Tensor<T, D>& g, Gradient mode) {
-            op::conv2d_backward_input(context, dy, weight, options, g, mode);
-        });
-        if (to_x) detail::lap("conv2d", Pass::to_input);
+    const auto run = [&context, relu, options](const Tensor<T, D>& image, const Tensor<A, D>& weight,
+                                               const Tensor<A, D>& shift) {
+        const Tensor<A, D>* const added = options.bias ? &shift : nullptr;
+        return relu ? op::conv2d_relu(context, image, weight, added, options)
+                    : op::conv2d(context, image, weight, added, options);
     };
+    Tensor<T, D> y = run(x.value(), filter.value(), bias.value());
+
     // A backend may keep its own form of a filter that it sees twice between writes: worth it for a frozen one, while
     // that of a learning one is soon stale. The second time it is shown the same numbers under another storage.
     const Tensor<A, D> again = filter.requires_grad()
                                    ? Tensor<A, D>::over(const_cast<A*>(filter.value().data()), filter.shape(),
                                                         filter.value().storage(), filter.context())
                                    : filter.value();
+    std::shared_ptr<Redone<T, D>> remade;
+    if (redone && redoes(*redone))
+        remade.reset(new Redone<T, D>([run, source = x.source(), again,
+                                       shift = bias.value()] { return run(source.get(), again, shift); },
+                                      Remaking::dear));
+
+    const auto to_x = x.edge();
+    const auto to_filter = filter.edge(), to_bias = bias.edge();
+    if (relu && remade) remade->want();
+    // What the ReLU gave, which is let go of as soon as dy is masked: the gradients that follow need its room.
+    std::shared_ptr<Saved<T, D>> result;
+    if (relu) result.reset(new Saved<T, D>(remade ? Saved<T, D>(remade) : Saved<T, D>(y)));
+    auto backward = [=, &context, seen = to_filter ? x.saved() : Saved<T, D>(),
+                     weight = to_x ? filter.value() : Tensor<A, D>()](const Tensor<T, D>& dy) {
+        Tensor<T, D> slope = dy;  // of the convolution's own result
+        if (relu) {
+            const Tensor<T, D> at = std::exchange(*result, {}).get();
+            if (slope.storage().use_count() > 2) slope = Tensor<T, D>(dy.shape(), context);  // dy is looked at elsewhere
+            Gradient mode = Gradient::assign;
+            Tensor<A, D>* const dbias = to_bias ? &to_bias.open(mode) : nullptr;
+            op::conv2d_relu_backward(context, at, dy, slope, dbias, mode);
+        } else {
+            to_bias.give([&](Tensor<A, D>& g, Gradient mode) { op::channel_sum(context, dy, g, mode); });
+        }
+        to_filter.give([&](Tensor<A, D>& g, Gradient mode) {
+            op::conv2d_backward_filter(context, seen.get(), slope, options, g, mode);
+        });
+        if (to_filter || to_bias) detail::lap("conv2d", Pass::to_filter);
+        to_x.give([&](Tensor<T, D>& g, Gradient mode) {
+            op::conv2d_backward_input(context, slope, weight, options, g, mode);
+        });
+        if (to_x) detail::lap("conv2d", Pass::to_input);
+    };
     return Variable<T, D>::result("conv2d", std::move(y), std::move(backward), x, filter, bias)
-        .remade_by(redone, Remaking::dear,
-                   [&context, source = x.source(), again, biased = options.bias, shift_values = bias.value(), options] {
-                       return op::conv2d(context, source.get(), again, biased ? &shift_values : nullptr, options);
-                   });
+        .remade_by(std::move(remade));
 }
 
 }  // namespace holon

@@ -14,7 +14,8 @@
     how class Node<T, D>;                                                                                              \
     how class Variable<T, D>;                                                                                          \
     how Variable<T, D> conv2d(const Variable<T, D>&, const Variable<Accumulate<T>, D>&,                                \
-                              const Variable<Accumulate<T>, D>&, const Conv2dOptions&, std::optional<Recompute>);      \
+                              const Variable<Accumulate<T>, D>&, const Conv2dOptions&, std::optional<Recompute>,       \
+                              bool);                                                                                   \
     how Variable<T, D> linear(const Variable<T, D>&, const Variable<Accumulate<T>, D>&,                                \
                               const Variable<Accumulate<T>, D>&);                                                      \
     how Variable<T, D> batch_norm(const Variable<T, D>&, const Variable<T, D>*, const Variable<Accumulate<T>, D>&,     \

@@ -15,7 +15,9 @@ struct Conv2d : Named {
 
     Conv2d(const Conv2dOptions& o, Random& random);
 
-    Variable<T, D> operator()(const Variable<T, D>& x, Mode);
+    Variable<T, D> operator()(const Variable<T, D>& x, Mode) { return run(x, false); }
+    /// max(convolution, 0): bias and ReLU in one pass.
+    Variable<T, D> relu(const Variable<T, D>& x, Mode) { return run(x, true); }
     void members(auto& visit) {
         visit("weight", weight);
         visit("bias", bias);
@@ -25,6 +27,9 @@ struct Conv2d : Named {
     std::optional<Recompute> redone;  ///< the policy from which on backward makes the result again; none: it is kept
     Parameter<A, D> weight;
     std::optional<Parameter<A, D>> bias;
+
+ private:
+    Variable<T, D> run(const Variable<T, D>& x, bool relu);
 };
 
 template <Element T, Device D>
@@ -33,9 +38,10 @@ Conv2d<T, D>::Conv2d(const Conv2dOptions& o, Random& random) : options(o), weigh
     if (o.bias) bias.emplace(Role::vector, vector_shape(o.out));
 }
 
-template <Element T, Device D> Variable<T, D> Conv2d<T, D>::operator()(const Variable<T, D>& x, Mode) {
+template <Element T, Device D> Variable<T, D> Conv2d<T, D>::run(const Variable<T, D>& x, bool relu) {
     return within(name, [&] {
-        return holon::conv2d(x, weight.variable(), bias ? bias->variable() : Variable<A, D>(), options, redone);
+        return holon::conv2d(x, weight.variable(), bias ? bias->variable() : Variable<A, D>(), options, redone,
+                             relu);
     });
 }
 

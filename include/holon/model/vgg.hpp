@@ -4,7 +4,6 @@
 #include <iterator>
 #include <list>
 
-#include <holon/graph/elementwise.hpp>
 #include <holon/layer/conv2d.hpp>
 #include <holon/layer/pool2d.hpp>
 
@@ -60,11 +59,8 @@ Variable<T, D> Vgg16<T, D>::run(const Variable<T, D>& x, Mode mode, std::size_t 
     Variable<T, D> y = x;
     for (std::size_t i = first; i < end; ++i) {
         Unit& unit = *std::next(units.begin(), std::ptrdiff_t(i));
-        y = unit.conv(y, mode);
-        y = within(unit.conv.name, [&] {
-            Variable<T, D> z = relu(y);
-            return unit.last ? max_pool2d(z, {.window = 2}) : z;
-        });
+        y = unit.conv.relu(y, mode);
+        if (unit.last) y = within(unit.conv.name, [&] { return max_pool2d(y, {.window = 2}); });
     }
     return y;
 }

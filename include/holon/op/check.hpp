@@ -122,6 +122,13 @@ void expects_batch_norm(const char* op, const Tensor<T, D>& x, const Tensor<T, D
     if (beside) expects_same(op, x, *beside);
 }
 template <Element T, Device D>
+void expects_conv2d_relu(const Tensor<T, D>& y, const Tensor<T, D>& dy, const Tensor<T, D>& passed,
+                         const Tensor<Accumulate<T>, D>* dbias) {
+    expects_same("conv2d_relu_backward", y, dy);
+    expects_same("conv2d_relu_backward", y, passed);
+    if (dbias) expects_channels("conv2d_relu_backward", y.shape(), *dbias);
+}
+template <Element T, Device D>
 void expects_batch_statistics(const Tensor<T, D>& x, const RunningStatistics<Accumulate<T>, D>& running) {
     expects(x.shape().rows() > 0, "batch_statistics: no positions in ", x.shape());
     expects_channels("batch_statistics", x.shape(), *running.mean);

@@ -9,6 +9,10 @@
 #define HOLON_INSTANCES_OF_OPS(how, T, D)                                                                              \
     how Tensor<T, D> conv2d(Context<D>&, const Tensor<T, D>&, const Tensor<Accumulate<T>, D>&,                         \
                             const Tensor<Accumulate<T>, D>*, const Conv2dOptions&);                                    \
+    how Tensor<T, D> conv2d_relu(Context<D>&, const Tensor<T, D>&, const Tensor<Accumulate<T>, D>&,                    \
+                                 const Tensor<Accumulate<T>, D>*, const Conv2dOptions&);                               \
+    how void conv2d_relu_backward(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>&, Tensor<T, D>&,                \
+                                  Tensor<Accumulate<T>, D>*, Gradient);                                                \
     how void conv2d_backward_input(Context<D>&, const Tensor<T, D>&, const Tensor<Accumulate<T>, D>&,                  \
                                    const Conv2dOptions&, Tensor<T, D>&, Gradient);                                     \
     how void conv2d_backward_filter(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>&, const Conv2dOptions&,       \

@@ -26,6 +26,8 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
                           std::vector<SgdOperand<A, D>> some_sgds, const AdamNow& adam_now, const SgdNow& sgd_now,
                           const LimitNow& limit) {
     { conv2d(context, x, p, maybe, conv) } -> std::same_as<Tensor<T, D>>;
+    { conv2d_relu(context, x, p, maybe, conv) } -> std::same_as<Tensor<T, D>>;
+    conv2d_relu_backward(context, x, x, dx, &dp, mode);
     conv2d_backward_input(context, x, p, conv, dx, mode);
     conv2d_backward_filter(context, x, x, conv, dp, mode);
     channel_sum(context, x, dp, mode);

@@ -5,6 +5,7 @@
 #include <holon/op/cpu/direct.hpp>
 #include <holon/op/cpu/elementwise.hpp>
 #include <holon/op/cpu/one_tap.hpp>
+#include <holon/op/cpu/sums.hpp>
 #include <holon/op/cpu/widened.hpp>
 
 namespace holon::op {
@@ -63,6 +64,39 @@ Tensor<T, Cpu> conv2d(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tens
                                   {DNNL_ARG_SCRATCHPAD, p->scratch_layout, scratch.data()}});
     }
     return y;
+}
+
+/// max(., 0) of `conv2d`.
+template <Element T>
+Tensor<T, Cpu> conv2d_relu(Context<Cpu>& context, const Tensor<T, Cpu>& x, const Tensor<Accumulate<T>, Cpu>& filter,
+                           const Tensor<Accumulate<T>, Cpu>* bias, const Conv2dOptions& o) {
+    Tensor<T, Cpu> y = conv2d(context, x, filter, bias, o);
+    cpu::relu(std::as_const(y).data(), y.data(), y.size());
+    return y;
+}
+/// With y the result of `conv2d_relu`: `passed` = dy where y > 0, else 0, which is the gradient of `conv2d`'s result; it may
+/// share the storage of dy. `dbias`, where not null, gets its sum over n, h, w, assigned or added.
+template <Element T>
+void conv2d_relu_backward(Context<Cpu>& context, const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& dy,
+                          Tensor<T, Cpu>& passed, Tensor<Accumulate<T>, Cpu>* dbias, Gradient mode) {
+    using A = Accumulate<T>;
+    expects_conv2d_relu(y, dy, passed, dbias);
+    if (!dbias) return relu_backward(context, y, dy, passed, Gradient::assign);
+    const Shape s = y.shape();
+    std::vector<double> sum, unused;
+    const T *at = y.data(), *from = dy.data();
+    T* to = passed.data();
+    cpu::two_sums<A>(s.rows(), s.c, sum, unused, [=](std::int64_t r, A* a, A*) {
+        const std::int64_t row = r * s.c;
+#pragma omp simd
+        for (std::int64_t k = 0; k < s.c; ++k) {
+            const A slope = cpu::widen(from[row + k]), g = cpu::widen(at[row + k]) > 0 ? slope : A(0);
+            to[row + k] = cpu::narrow<T>(g);
+            a[k] += g;
+        }
+    });
+    A* out = dbias->data();
+    for (std::int64_t k = 0; k < s.c; ++k) cpu::put(out[k], A(sum[std::size_t(k)]), mode == Gradient::add);
 }
 
 /// Gradient of `conv2d` with respect to its image, whose shape is that of dx.

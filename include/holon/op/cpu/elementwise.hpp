@@ -11,18 +11,21 @@ template <Element T>
 void accumulate(const T* from, T* to, std::int64_t count) {
     each(count, [=](std::int64_t i) { put(to[i], widen(from[i]), true); });
 }
+/// to[i] = max(from[i], 0); NaN stays NaN. `to` may be `from`.
+template <Element T>
+void relu(const T* from, T* to, std::int64_t count) {
+    each(count, [=](std::int64_t i) {
+        const auto v = widen(from[i]);
+        to[i] = narrow<T>(v < 0 ? decltype(v)(0) : v);
+    });
+}
 }  // namespace cpu
 
 /// y = max(x, 0); NaN stays NaN.
 template <Element T>
 Tensor<T, Cpu> relu(Context<Cpu>& context, const Tensor<T, Cpu>& x) {
     Tensor<T, Cpu> y(x.shape(), context);
-    const T* from = x.data();
-    T* to = y.data();
-    cpu::each(x.size(), [=](std::int64_t i) {
-        const auto v = cpu::widen(from[i]);
-        to[i] = cpu::narrow<T>(v < 0 ? decltype(v)(0) : v);
-    });
+    cpu::relu(x.data(), y.data(), x.size());
     return y;
 }
 

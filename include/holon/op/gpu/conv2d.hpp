@@ -42,15 +42,48 @@ std::string conv2d_implementation(Context<Gpu>& context, const Shape& x, const C
     return gpu_detail::plan_of<T>(context, direction, x, o, false)->engine;
 }
 
+namespace gpu_detail {
 template <Element T>
-Tensor<T, Gpu> conv2d(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
-                      const Tensor<float, Gpu>* bias, const Conv2dOptions& o) {
+Tensor<T, Gpu> convolved(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
+                         const Tensor<float, Gpu>* bias, const Conv2dOptions& o, bool relu) {
     Tensor<T, Gpu> y(expects_conv2d(x.shape(), filter, bias, o), context);
     if (y.size() == 0) return y;
     const auto narrow = convert<T>(context, filter);
-    gpu_detail::convolve<T>(context, Direction::forward, x.shape(), o, false, x.data(), narrow.data(), y.data());
-    if (bias) gpu::add_bias(gpu_detail::queue(context), y.shape().rows(), o.out, bias->data(), y.data());
+    convolve<T>(context, Direction::forward, x.shape(), o, false, x.data(), narrow.data(), y.data());
+    if (bias)
+        gpu::add_bias(queue(context), y.shape().rows(), o.out, bias->data(), relu, y.data());
+    else if (relu)
+        gpu::relu(queue(context), y.size(), std::as_const(y).data(), y.data());
     return y;
+}
+}  // namespace gpu_detail
+
+template <Element T>
+Tensor<T, Gpu> conv2d(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
+                      const Tensor<float, Gpu>* bias, const Conv2dOptions& o) {
+    return gpu_detail::convolved(context, x, filter, bias, o, false);
+}
+/// Bias and ReLU are one pass over y.
+template <Element T>
+Tensor<T, Gpu> conv2d_relu(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
+                           const Tensor<float, Gpu>* bias, const Conv2dOptions& o) {
+    return gpu_detail::convolved(context, x, filter, bias, o, true);
+}
+template <Element T>
+void conv2d_relu_backward(Context<Gpu>& context, const Tensor<T, Gpu>& y, const Tensor<T, Gpu>& dy,
+                          Tensor<T, Gpu>& passed, Tensor<float, Gpu>* dbias, Gradient mode) {
+    expects_conv2d_relu(y, dy, passed, dbias);
+    const auto queue = gpu_detail::queue(context);
+    if (!dbias || y.size() == 0) {
+        if (dbias && mode == Gradient::assign) context.clear(dbias->data(), std::size_t(dbias->size()) * sizeof(float));
+        gpu::relu_backward(queue, y.size(), y.data(), dy.data(), passed.data(), false);
+        return;
+    }
+    const Shape s = y.shape();
+    const int c = gpu_detail::narrow("conv2d_relu_backward", s.c);
+    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue, s.rows(), c));
+    gpu::bias_relu_backward(queue, s.rows(), c, y.data(), dy.data(), passed.data(), scratch.data(), dbias->data(),
+                            gpu_detail::adds(mode));
 }
 
 template <Element T>

@@ -110,13 +110,17 @@ template <class T> void add(const Queue&, std::int64_t count, const T* a, const 
 template <class T> void scale(const Queue&, std::int64_t count, float factor, T* x);
 /// y = x, or y += x, as another element type; From or To is float, or both are the same.
 template <class From, class To> void carry(const Queue&, std::int64_t count, const From* x, To* y, bool add);
-/// y_k += bias_k in every row.
-template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, const float* bias, T* y);
+/// y_k += bias_k in every row, then max(., 0) if `relu`.
+template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, const float* bias, bool relu, T* y);
 
 /// Floats of scratch memory that the sums over rows need.
 template <class T> std::int64_t sums_scratch(const Queue&, std::int64_t rows, int channels);
 template <class T>
 void channel_sum(const Queue&, std::int64_t rows, int channels, const T* dy, float* scratch, float* out, bool add);
+/// Writes dy where y > 0, else 0, to `passed`, which may be dy, and sums that into `dbias`.
+template <class T>
+void bias_relu_backward(const Queue&, std::int64_t rows, int channels, const T* y, const T* dy, T* passed,
+                        float* scratch, float* dbias, bool add);
 /// Mean and 1 / sqrt(variance + epsilon) of each channel; moves the running statistics.
 template <class T>
 void batch_statistics(const Queue&, std::int64_t rows, int channels, const T* x, float epsilon,

@@ -44,7 +44,8 @@ Tensor<T, Gpu> linear(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tens
     const auto narrow = convert<T>(context, weight);
     gpu_detail::product(context, x.data(), false, narrow.data(), true, y.data(), false, s.rows(), out, s.c);
     if (bias)
-        gpu::add_bias(gpu_detail::queue(context), s.rows(), gpu_detail::narrow("linear", out), bias->data(), y.data());
+        gpu::add_bias(gpu_detail::queue(context), s.rows(), gpu_detail::narrow("linear", out), bias->data(), false,
+                      y.data());
     return convert<T>(context, y);
 }
 

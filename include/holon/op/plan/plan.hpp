@@ -57,6 +57,20 @@ Tensor<T, Plan> conv2d(Context<Plan>& context, const Tensor<T, Plan>& x, const T
     return y;
 }
 template <Element T>
+Tensor<T, Plan> conv2d_relu(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<Accumulate<T>, Plan>& filter,
+                            const Tensor<Accumulate<T>, Plan>* bias, const Conv2dOptions& o) {
+    Tensor<T, Plan> y(expects_conv2d(x.shape(), filter, bias, o), context);
+    plan::convolve<T>(context, Direction::forward, x.shape(), o, filter);
+    plan::note(context, "bias_relu", y.shape(), y.shape(), 2 * plan::traffic(y));
+    return y;
+}
+template <Element T>
+void conv2d_relu_backward(Context<Plan>& context, const Tensor<T, Plan>& y, const Tensor<T, Plan>& dy,
+                          Tensor<T, Plan>& passed, Tensor<Accumulate<T>, Plan>* dbias, Gradient) {
+    expects_conv2d_relu(y, dy, passed, dbias);
+    plan::note(context, "bias_relu_backward", y.shape(), y.shape(), plan::traffic(y, dy, passed));
+}
+template <Element T>
 void conv2d_backward_input(Context<Plan>& context, const Tensor<T, Plan>& dy, const Tensor<Accumulate<T>, Plan>& filter,
                            const Conv2dOptions& o, Tensor<T, Plan>& dx, Gradient mode) {
     expects_conv2d_gradient("conv2d_backward_input", dx.shape(), dy.shape(), filter.shape(), o);
