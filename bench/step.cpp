@@ -71,6 +71,8 @@ template <class T, class D, class Net> class Stepper {
     }
     /// Steps that were launches of a recording.
     std::uint64_t launches() const { return captured_.launches(); }
+    /// Kernels, copies and fills of a launch.
+    std::uint64_t nodes() const { return captured_.nodes(); }
 
  private:
     Net net_;
@@ -154,7 +156,8 @@ template <class T, class D> int bench(const Choices& choices) {
                   << name_of(context) << "\", \"workspace_mib\": " << c.workspace_mib << ", \"timed_engines\": "
                   << c.timed_engines << ", \"freeze\": \""
                   << frozen << "\", \"recompute\": \"" << c.recompute
-                  << "\", \"graph\": " << (recorded ? "true" : "false") << ", \"steps\": " << seconds.size()
+                  << "\", \"graph\": " << (recorded ? "true" : "false")
+                  << (recorded ? text(", \"graph_nodes\": ", step.nodes()) : std::string()) << ", \"steps\": " << seconds.size()
                   << ", \"median_seconds\": " << median << ", \"least_seconds\": " << seconds.front()
                   << unwaited
                   << ", \"images_per_second\": " << c.batch / median << ", \"peak_bytes\": " << use.peak

@@ -84,6 +84,7 @@ template <Element T> int plan(const Options& options) {
     const std::vector<TopBlock> top = parse_top(options.top);
     auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
     ledger.workspace_budget = std::size_t(options.workspace_mib) << 20;
+    ledger.multiprocessors = card.multiprocessors;
     const std::string source = ask_cudnn(card, options, ledger);
     const std::string_view element = element_name<T>();
     const double rate = card.rate(element, options.tf32);

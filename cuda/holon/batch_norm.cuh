@@ -7,7 +7,7 @@
 namespace holon::gpu {
 
 /// Blocks that a multiprocessor is to hold of each kernel.
-constexpr int forward_blocks = 4, gradient_blocks = 3, backward_blocks = 3, any_backward_blocks = 2;
+constexpr int forward_blocks = 4, backward_blocks = 3, any_backward_blocks = 2;
 
 /// Rows of x whose mean is the level that moments are taken relative to.
 constexpr int level_rows = 32;

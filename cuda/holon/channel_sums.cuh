@@ -5,8 +5,8 @@
 
 namespace holon::gpu {
 
-/// Blocks that a multiprocessor is to hold of the kernels of sums, at most, and of `bias_rows`.
-constexpr int most_sum_blocks = 4, bias_blocks = 4;
+/// Blocks that a multiprocessor is to hold of `bias_rows`.
+constexpr int bias_blocks = 4;
 
 /// Writes into partial[part][0 and 1][channel] the sums that `rows` takes over the rows of part blockIdx.y. Every thread
 /// calls rows.open(pack, count) once, then rows.take for each of its rows, with rows.ahead of them loaded beforehand.

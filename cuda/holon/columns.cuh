@@ -4,15 +4,13 @@
 // divided on the way, and neighbouring threads read neighbouring memory. What several rows need is read before the
 // first of them is used: a multiprocessor has to keep some 40 KB of reads under way to be as fast as the memory.
 #pragma once
+#include <holon/op/gpu/columns.hpp>
 #include <holon/vocabulary.cuh>
 
 namespace holon::gpu {
 
-/// Threads of a block: blockDim.x packs side by side (at most `most_lanes`), blockDim.y rows. Grid: packs / blockDim.x,
-/// rows as wanted.
-constexpr int column_threads = 256, most_lanes = 32;
-
-/// The pack and the rows of a thread: from `row` on, every `stride`-th.
+/// The pack and the rows of a thread: from `row` on, every `stride`-th. Blocks are blockDim.x packs by blockDim.y rows, grids
+/// packs / blockDim.x by rows as wanted.
 struct Column {
     int pack;
     std::int64_t row, stride;

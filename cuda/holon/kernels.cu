@@ -48,23 +48,11 @@ void inverse_deviation(const Queue& queue, int channels, const float* variance, 
 }
 // Rows and sums over them.
 
-/// Blocks for a rows x packs matrix: as many packs side by side as there are, up to a warp.
-struct Columns {
-    dim3 block;
-    unsigned across;  // blocks over the packs
-    std::int64_t down(std::int64_t rows) const { return divided_up(rows, block.y); }
-};
-
 namespace {
 
-Columns columns(std::int64_t packs) {
-    unsigned lanes = 1;
-    while (lanes < unsigned(most_lanes) && lanes < packs) lanes *= 2;
-    return {dim3(lanes, unsigned(column_threads) / lanes), unsigned(divided_up(packs, lanes))};
-}
-template <class T> Columns columns_of(int channels) { return columns(divided_up(channels, pack_width<T>)); }
-
-constexpr std::int64_t grid_y = 65535;
+template <class T> Columns columns_of(int channels) { return Columns(divided_up(channels, pack_width<T>)); }
+dim3 block_of(const Columns& c) { return dim3(unsigned(c.lanes), unsigned(c.lines)); }
+dim3 grid_of(const Columns& c, std::int64_t down) { return dim3(unsigned(c.across), unsigned(down)); }
 
 /// A grid of whole waves of `resident` blocks a multiprocessor: up to four, so that none has few rows left to the end,
 /// and no more than leaves a thread 16 rows for the coefficients that it loads.
@@ -72,16 +60,7 @@ dim3 passing_grid(const Queue& queue, const Columns& c, std::int64_t rows, int r
     constexpr std::int64_t most_waves = 4, rows_a_thread = 16;
     const std::int64_t wave = std::max<std::int64_t>(std::int64_t(queue.multiprocessors) * resident / c.across, 1);
     const std::int64_t waves = std::clamp<std::int64_t>(c.down(rows) / (wave * rows_a_thread), 1, most_waves);
-    return dim3(c.across, unsigned(std::clamp<std::int64_t>(std::min(c.down(rows), wave * waves), 1, grid_y)));
-}
-
-/// Into how many parts sums over the rows are cut: enough to fill the card with `resident` blocks a multiprocessor, in
-/// whole waves of them, and for each thread to add few numbers in float.
-std::int64_t sum_parts(const Queue& queue, const Columns& c, std::int64_t rows, int resident) {
-    constexpr std::int64_t most_in_float = 128;
-    const std::int64_t wave = divided_up(std::int64_t(queue.multiprocessors) * resident, c.across);
-    const std::int64_t waves = std::max<std::int64_t>(divided_up(divided_up(c.down(rows), most_in_float), wave), 1);
-    return std::clamp<std::int64_t>(std::min(c.down(rows), wave * waves), 1, grid_y);
+    return grid_of(c, std::clamp<std::int64_t>(std::min(c.down(rows), wave * waves), 1, grid_y));
 }
 
 /// Calls f.template operator()<Whole>(): whether packs are full and all pointers aligned to them.
@@ -93,8 +72,8 @@ template <class T, class F, class... P> void by_fit(std::int64_t channels, const
 template <class Rows>
 int start_sums(const Queue& queue, const Columns& c, std::int64_t rows, int channels, const Rows& take,
                float* partial) {
-    const int parts = int(sum_parts(queue, c, rows, Rows::blocks));
-    launch(queue, channel_sums<Rows>, dim3(c.across, unsigned(parts)), c.block, rows, channels, take, partial);
+    const int parts = int(sum_parts(queue.multiprocessors, c, rows, Rows::blocks));
+    launch(queue, channel_sums<Rows>, grid_of(c, parts), block_of(c), rows, channels, take, partial);
     return parts;
 }
 
@@ -103,13 +82,6 @@ dim3 finishing_block() { return dim3(finish_lanes, finish_lines); }
 
 }  // namespace
 
-template <class T> std::int64_t sums_scratch(const Queue& queue, std::int64_t rows, int channels) {
-    // Two sums a part, and two vectors beside them; for whichever kernel takes the sums.
-    const Columns c = columns_of<T>(channels);
-    const std::int64_t parts =
-        std::max(sum_parts(queue, c, rows, gradient_blocks), sum_parts(queue, c, rows, most_sum_blocks));
-    return (2 * parts + 2) * channels;
-}
 template <class T>
 void channel_sum(const Queue& queue, std::int64_t rows, int channels, const T* dy, float* scratch, float* out,
                  bool add) {
@@ -145,7 +117,7 @@ void batch_norm(const Queue& queue, std::int64_t rows, int channels, const T* x,
         [&]<bool Whole>() {
             const auto start = [&]<bool Residual, bool Relu>() {
                 launch(queue, batch_norm_forward<T, Whole, Residual, Relu>, passing_grid(queue, c, rows, forward_blocks),
-                       c.block, rows, channels, x, residual, normal, y, passed);
+                       block_of(c), rows, channels, x, residual, normal, y, passed);
             };
             if (residual && relu)
                 start.template operator()<true, true>();
@@ -194,13 +166,13 @@ void batch_norm_backward(const Queue& queue, std::int64_t rows, int channels, co
             if (!wanted.x && !residual) return;
             const auto grid = [&](int resident) { return passing_grid(queue, c, rows, resident); };
             if (residual || wanted.add_x || through == Through::marked)
-                launch(queue, batch_norm_backward_any<T, Whole>, grid(any_backward_blocks), c.block, rows, channels, in,
+                launch(queue, batch_norm_backward_any<T, Whole>, grid(any_backward_blocks), block_of(c), rows, channels, in,
                        through, normal, tilt, level, wanted.x, wanted.add_x, residual, wanted.add_residual);
             else if (through == Through::positive)
-                launch(queue, gpu::batch_norm_backward<T, Whole, Through::positive>, grid(backward_blocks), c.block, rows,
+                launch(queue, gpu::batch_norm_backward<T, Whole, Through::positive>, grid(backward_blocks), block_of(c), rows,
                        channels, in, normal, tilt, level, wanted.x);
             else
-                launch(queue, gpu::batch_norm_backward<T, Whole, Through::all>, grid(backward_blocks), c.block, rows,
+                launch(queue, gpu::batch_norm_backward<T, Whole, Through::all>, grid(backward_blocks), block_of(c), rows,
                        channels, in, normal, tilt, level, wanted.x);
         },
         x, dy, wanted.x, wanted.residual);
@@ -213,7 +185,7 @@ void add_bias(const Queue& queue, std::int64_t rows, int channels, const float* 
         channels,
         [&]<bool Whole>() {
             launch(queue, relu ? bias_rows<T, Whole, true> : bias_rows<T, Whole, false>,
-                   passing_grid(queue, c, rows, bias_blocks), c.block, rows, channels, bias, y);
+                   passing_grid(queue, c, rows, bias_blocks), block_of(c), rows, channels, bias, y);
         },
         y);
 }
@@ -240,7 +212,7 @@ template <class T> bool places_align(const std::uint8_t* place) {
 /// A grid of blocks that each take whole lines of an image, up to sixteen a multiprocessor.
 dim3 lines_grid(const Queue& queue, const Columns& c, std::int64_t lines) {
     const std::int64_t most = std::int64_t(queue.multiprocessors) * blocks_per_multiprocessor / c.across;
-    return dim3(c.across, unsigned(std::clamp<std::int64_t>(std::min(lines, most), 1, grid_y)));
+    return grid_of(c, std::clamp<std::int64_t>(std::min(lines, most), 1, grid_y));
 }
 /// A pointer that says "not aligned" to `by_width`.
 const char* unaligned() { return reinterpret_cast<const char*>(std::uintptr_t(1)); }
@@ -251,9 +223,9 @@ template <class T> void max_pool(const Queue& queue, const Pooling& o, const T* 
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const Columns c = columns(o.channels / W);
+            const Columns c(o.channels / W);
             const auto start = [&]<int Taps>() {
-                launch(queue, max_pool_forward<T, W, Taps>, lines_grid(queue, c, o.n * o.rows), c.block, o, x, y, place);
+                launch(queue, max_pool_forward<T, W, Taps>, lines_grid(queue, c, o.n * o.rows), block_of(c), o, x, y, place);
             };
             if (o.window_w == 3)
                 start.template operator()<3>();
@@ -269,8 +241,8 @@ void max_pool_backward(const Queue& queue, const Pooling& o, const T* dy, const 
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const Columns c = columns(o.channels / W);
-            launch(queue, gpu::max_pool_backward<T, W>, lines_grid(queue, c, o.n * o.h), c.block, o, dy, place, dx, add);
+            const Columns c(o.channels / W);
+            launch(queue, gpu::max_pool_backward<T, W>, lines_grid(queue, c, o.n * o.h), block_of(c), o, dy, place, dx, add);
         },
         dy, dx, places_align<T>(place) ? nullptr : unaligned());
 }
@@ -278,8 +250,8 @@ template <class T> void average_pool(const Queue& queue, const Pooling& o, const
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const Columns c = columns(o.channels / W);
-            launch(queue, average_pool_forward<T, W>, lines_grid(queue, c, o.n * o.rows), c.block, o, x, y);
+            const Columns c(o.channels / W);
+            launch(queue, average_pool_forward<T, W>, lines_grid(queue, c, o.n * o.rows), block_of(c), o, x, y);
         },
         x, y);
 }
@@ -287,8 +259,8 @@ template <class T> void average_pool_backward(const Queue& queue, const Pooling&
     by_width<T>(
         o.channels,
         [&]<int W>() {
-            const Columns c = columns(o.channels / W);
-            launch(queue, gpu::average_pool_backward<T, W>, lines_grid(queue, c, o.n * o.h), c.block, o, dy, dx, add);
+            const Columns c(o.channels / W);
+            launch(queue, gpu::average_pool_backward<T, W>, lines_grid(queue, c, o.n * o.h), block_of(c), o, dy, dx, add);
         },
         dy, dx);
 }
@@ -370,6 +342,9 @@ void sgd(const Queue& queue, const StepParameter* all, int count, std::int64_t c
          const float* scale) {
     if (count) launch(queue, sgd_step, dim3(unsigned(chunks)), flat_threads, all, count, numbers, scale);
 }
+void widen_gradients(const Queue& queue, const NarrowGradient* all, int count, std::int64_t chunks) {
+    if (chunks) launch(queue, widen_all, dim3(unsigned(chunks)), flat_threads, all, count);
+}
 template <class T> void squared_norm(const Queue& queue, std::int64_t count, const T* x, double* scratch) {
     const dim3 parts(std::min(flat_grid(queue, count).x, unsigned(reduce_threads)));
     launch(queue, square_parts<T>, parts, reduce_threads, count, x, scratch + 1);
@@ -396,7 +371,6 @@ template <class T> void find_not_finite(const Queue& queue, std::int64_t count, 
     template void carry(const Queue&, std::int64_t, const T*, T*, bool);                                              \
     template void add_bias(const Queue&, std::int64_t, int, const float*, bool, T*);                                  \
     template void bias_relu_backward(const Queue&, std::int64_t, int, const T*, const T*, T*, float*, float*, bool);  \
-    template std::int64_t sums_scratch<T>(const Queue&, std::int64_t, int);                                           \
     template void channel_sum(const Queue&, std::int64_t, int, const T*, float*, float*, bool);                       \
     template void batch_statistics(const Queue&, std::int64_t, int, const T*, float, const RunningStatistics&,        \
                                    float*, float*, float*);                                                           \

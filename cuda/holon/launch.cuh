@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include <holon/core/error.hpp>
+#include <holon/op/gpu/columns.hpp>
 #include <holon/vocabulary.cuh>
 
 namespace holon::gpu {
@@ -29,8 +30,6 @@ void launch(const Queue& queue, void (*kernel)(P...), dim3 grid, dim3 block, A..
 constexpr int flat_threads = 256;
 /// Blocks that keep a multiprocessor busy, threads waiting for memory included.
 constexpr int blocks_per_multiprocessor = 16;
-
-inline std::int64_t divided_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 /// A grid of `flat_threads` wide blocks that together step through `count` things, one a thread and round.
 inline dim3 flat_grid(const Queue& queue, std::int64_t count) {

@@ -17,10 +17,17 @@ template <class Part> __device__ inline const Part& part_of(const Part* all, int
     return all[low];
 }
 
-/// The elements that this block steps: those of its chunk.
-__device__ inline void chunk_of(const StepParameter& p, std::int64_t& begin, std::int64_t& end) {
+/// The elements that this block takes: those of its chunk.
+template <class Part> __device__ inline void chunk_of(const Part& p, std::int64_t& begin, std::int64_t& end) {
     begin = (std::int64_t(blockIdx.x) - p.first_chunk) * step_chunk;
     end = minimum(begin + step_chunk, p.count);
+}
+
+/// Writes the value of element i, and its copy in 16 bits where there is one.
+__device__ inline void put_value(const StepParameter& p, std::int64_t i, float value) {
+    p.value[i] = value;
+    if (p.copy_type == NarrowType::bfloat16) static_cast<bfloat16*>(p.copy)[i] = narrow<bfloat16>(value);
+    if (p.copy_type == NarrowType::float16) static_cast<float16*>(p.copy)[i] = narrow<float16>(value);
 }
 
 /// What gradients are multiplied by; false if the step is to be left out. See op::step_scale.
@@ -45,7 +52,7 @@ __global__ void adam_step(const StepParameter* all, int count, const AdamNumbers
                     second = n.beta2 * p.second[i] + n.rest2 * slope * slope;
         p.first[i] = first;
         p.second[i] = second;
-        p.value[i] = p.shrink * p.value[i] - rate * first / (sqrtf(second) * n.root + n.epsilon);
+        put_value(p, i, p.shrink * p.value[i] - rate * first / (sqrtf(second) * n.root + n.epsilon));
     }
 }
 
@@ -64,7 +71,19 @@ __global__ void sgd_step(const StepParameter* all, int count, const SgdNumbers* 
             p.first[i] = velocity;
             step = n.nesterov ? slope + n.momentum * velocity : velocity;
         }
-        p.value[i] = p.shrink * p.value[i] - p.rate * step;
+        put_value(p, i, p.shrink * p.value[i] - p.rate * step);
+    }
+}
+
+/// Grid: all chunks of all gradients.
+__global__ void widen_all(const NarrowGradient* all, int count) {
+    const NarrowGradient& p = part_of(all, count, std::int64_t(blockIdx.x));
+    std::int64_t begin, end;
+    chunk_of(p, begin, end);
+    for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
+        const float slope = p.type == NarrowType::bfloat16 ? widen(static_cast<const bfloat16*>(p.from)[i])
+                                                       : widen(static_cast<const float16*>(p.from)[i]);
+        p.to[i] = p.add ? p.to[i] + slope : slope;
     }
 }
 

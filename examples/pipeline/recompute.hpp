@@ -40,7 +40,8 @@ template <Element T, Device D> void plan_for_device() {
     }
 #ifdef HOLON_CUDA
     if constexpr (std::same_as<D, Gpu>) {
-        ledger.mask_of_bits = true;
+        ledger.on_gpu = true;
+        ledger.multiprocessors = default_context<Gpu>().card().multiprocessors;
         ledger.choose = [](std::string_view, op::Direction direction, const Shape& x, const Conv2dOptions& o,
                            bool add) {
             const auto plan = op::gpu_detail::plan_of<T>(default_context<Gpu>(), direction, x, o,

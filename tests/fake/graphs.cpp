@@ -84,6 +84,15 @@ cudaError_t CUDARTAPI cudaStreamEndCapture(cudaStream_t handle, cudaGraph_t* gra
     return cudaSuccess;
 }
 
+cudaError_t CUDARTAPI cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
+    Runtime& r = runtime();
+    const Lock lock(r.mutex);
+    if (const cudaError_t error = ready()) return report(error);
+    if (nodes) return report(cudaErrorNotSupported);  // they can be counted, and have no handles
+    *count = r.graphs.find(graph, "cudaGraphGetNodes", "graph").graph->work.size();
+    return cudaSuccess;
+}
+
 cudaError_t CUDARTAPI cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
     Runtime& r = runtime();
     const Lock lock(r.mutex);

@@ -2,6 +2,8 @@
 // shared memory, at channels that fill packs and that do not.
 #include "gpu/compare.hpp"
 
+#include <holon/op/gpu/columns.hpp>
+
 #include <holon/op/op.hpp>
 
 #include "support/catch.hpp"
@@ -23,7 +25,7 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     const Both<T> x(s, 1, 3.0), beside(s, 2), dy(s, 3);
     const Both<float> weight(vector_shape(c), 4), bias(vector_shape(c), 5);
 
-    std::vector<float> scratch(std::size_t(gpu::sums_scratch<T>(queue, rows, c)), NAN);
+    std::vector<float> scratch(std::size_t(gpu::sums_scratch<T>(queue.multiprocessors, rows, c)), NAN);
     auto mean = target<float>(c), deviation = target<float>(c);
     const Both<float> running(vector_shape(c), 6), running_variance(vector_shape(c), 7);
     auto moved = running.narrow, moved_variance = running_variance.narrow;

@@ -3,6 +3,8 @@
 // formula. An offset that is cut to 32 bits misses the far end, which stays 0.
 #include "gpu/compare.hpp"
 
+#include <holon/op/gpu/columns.hpp>
+
 #include <sys/mman.h>
 
 #include <cmath>
@@ -173,7 +175,7 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
         }
         const auto channels = std::size_t(s.c);
         // Parts that no block sums are 0, which is what they would sum.
-        std::vector<float> scratch(std::size_t(gpu::sums_scratch<bfloat16>(wide, s.rows, s.c)), 0), mean(channels),
+        std::vector<float> scratch(std::size_t(gpu::sums_scratch<bfloat16>(wide.multiprocessors, s.rows, s.c)), 0), mean(channels),
             deviation(channels), unused(channels), variance(channels), sum(channels), dweight(channels), dbias(channels);
         const std::vector<float> zero(channels, 0), one(channels, 1), half_of(channels, 0.5f);
         gpu::batch_statistics(wide, s.rows, s.c, x.read(), 1e-5f, {unused.data(), variance.data(), 0, 1, 1},

@@ -2,6 +2,8 @@
 // card. Results do not show it: most kernels take any grid. Nothing runs here, so sizes are free and pointers null.
 #include "gpu/compare.hpp"
 
+#include <holon/op/gpu/columns.hpp>
+
 #include "support/catch.hpp"
 
 using namespace holon;
@@ -127,7 +129,7 @@ TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and 
                     REQUIRE((n >= 1 && n <= down && enough(n)));
                     REQUIRE((n == down || n % wave == 0));
                     REQUIRE((n <= wave || n == 1 || !enough((n - 1) / wave * wave)));
-                    REQUIRE(gpu::sums_scratch<float>(queue, rows, channels) >= (2 * n + 2) * channels);
+                    REQUIRE(gpu::sums_scratch<float>(queue.multiprocessors, rows, channels) >= (2 * n + 2) * channels);
                 };
                 right_parts(parts, 4);
                 const auto finishing = [&](const host_cuda::Launch& launch) {

@@ -26,7 +26,6 @@ import sys
 # (file, a piece of the line, which bound of that line from 0 or None for all, shifts, why no test can see it)
 EQUIVALENT = [
     ("dropout.cuh", "4 * block < count", 0, (1,), "the group that begins at the end is empty: each of its four elements has its own bound"),
-    ("kernels.cu", "lanes < unsigned(most_lanes) && lanes < packs", 0, (-1,), "lanes are powers of two, and none is 31"),
     ("affine_warp.cuh", "determinant * determinant < 1e-12", 0, (1,), "more pixels look through everything, which finds the same readers"),
     ("columns.cuh", "row + reach < rows", 0, (1,), "rows that no group takes are taken one by one, in the same order"),
     ("columns.cuh", "row + reach < rows", 1, (-1,), "rows that no group takes are taken one by one, in the same order"),

@@ -161,6 +161,7 @@ TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[g
                 std::vector<op::AdamOperand<double, Cpu>> adams;
                 std::vector<op::SgdOperand<double, Cpu>> sgds;
                 std::vector<gpu::StepParameter> parameters;
+                std::vector<std::vector<std::uint16_t>> copies;
                 std::int64_t chunks = 0;
                 const double rate = 0.01, coupled = 0.1, decoupled = 0.2;
                 const bool moving = kind != Kind::sgd;
@@ -171,6 +172,9 @@ TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[g
                                           kind == Kind::adam ? v[k].narrow.data() : nullptr, sizes[k], chunks,
                                           float(rate), float(coupled), float(1 - rate * decoupled)});
                     chunks += (sizes[k] + gpu::step_chunk - 1) / gpu::step_chunk;
+                    copies.emplace_back(std::size_t(sizes[k]), std::uint16_t(0x7fff));
+                    parameters.back().copy = copies.back().data();
+                    parameters.back().copy_type = gpu::NarrowType((k + std::size_t(kind)) % 3);
                 }
                 if (kind == Kind::adam) {
                     const op::AdamStep step{.step = 3, .gradient_scale = 0.5};
@@ -196,7 +200,44 @@ TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[g
                     REQUIRE(error(w[k].narrow, w[k].wide) < 1e-5);
                     REQUIRE(error(m[k].narrow, m[k].wide) < 1e-6);
                     REQUIRE(error(v[k].narrow, v[k].wide) < 1e-6);
+                    const gpu::NarrowType type = parameters[k].copy_type;
+                    for (std::size_t i = 0; i < copies[k].size(); ++i)
+                        REQUIRE(copies[k][i] == (scale == left_out || type == gpu::NarrowType::none ? 0x7fff
+                                                 : type == gpu::NarrowType::bfloat16 ? bfloat16(w[k].narrow[i]).bits
+                                                                                     : float16(w[k].narrow[i]).bits));
                 }
             }
     });
+}
+
+TEST_CASE("one launch widens every gradient that came in 16 bits", "[gpu][optimizer]") {
+    const std::int64_t sizes[] = {1, 64, gpu::step_chunk, gpu::step_chunk + 1, 3 * gpu::step_chunk - 5};
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const bool add : {false, true}) {
+            std::vector<Both<bfloat16>> b;
+            std::vector<Both<float16>> h;
+            std::vector<Both<float>> old;
+            std::vector<std::vector<float>> to;
+            std::vector<gpu::NarrowGradient> parts;
+            std::int64_t chunks = 0;
+            for (const std::int64_t size : sizes) {
+                b.emplace_back(vector_shape(size), 1), h.emplace_back(vector_shape(size), 2);
+                old.emplace_back(vector_shape(size), 3);
+                to.push_back(target(size, add ? &old.back() : nullptr)), to.push_back(to.back());
+            }
+            for (std::size_t k = 0; k < to.size(); ++k) {
+                const bool is_half = k % 2;
+                parts.push_back({is_half ? static_cast<const void*>(h[k / 2].narrow.data()) : b[k / 2].narrow.data(),
+                                 to[k].data(), sizes[k / 2], chunks,
+                                 is_half ? gpu::NarrowType::float16 : gpu::NarrowType::bfloat16, add});
+                chunks += (sizes[k / 2] + gpu::step_chunk - 1) / gpu::step_chunk;
+            }
+            gpu::widen_gradients(queue, parts.data(), int(parts.size()), chunks);
+            for (std::size_t k = 0; k < to.size(); ++k)
+                for (std::size_t i = 0; i < to[k].size(); ++i)
+                    REQUIRE(to[k][i] == (k % 2 ? float(h[k / 2].narrow[i]) : float(b[k / 2].narrow[i])) +
+                                            (add ? old[k / 2].narrow[i] : 0));
+        }
+    });
+    gpu::widen_gradients({nullptr, 1}, nullptr, 0, 0);
 }

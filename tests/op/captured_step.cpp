@@ -50,6 +50,7 @@ struct Turn {
     int images = 2;
     bool frozen = false;  ///< the trunk's first layers
     bool last = true;     ///< false: gradients are only added up
+    bool written = false;  ///< all parameters are written by hand before it
 };
 
 struct Options {
@@ -135,6 +136,11 @@ Trained train(const std::vector<Turn>& turns, Optimizer optimizer, const Options
         for (const char* name : {"conv1", "bn1", "layer1"})
             turn.frozen ? freeze(net, name, Statistics::fixed) : unfreeze(net, name);
         optimizer.options.rate = 1e-3 / double(number);  // a schedule
+        if (turn.written) {
+            VisitorFor<Net<T, D>> halve;
+            halve.on_parameter = [&](const std::string&, auto& p) { op::scale(context, p.variable().writable(), 0.5); };
+            halve(std::string_view(), net);
+        }
         const auto step = [&] {
             const Variable<T, D> x(
                 op::template convert<T>(context, op::affine_warp(context, batch.grey, batch.warps, form)));
@@ -242,6 +248,20 @@ TEMPLATE_TEST_CASE("another shape, frozen layers and added gradients are recorde
     o.recorded = false;
     CHECK(given == train<T, D>(turns, sgd(), o));
     if (launches<D>) CHECK(given.recordings == recordings);
+}
+
+TEMPLATE_TEST_CASE("weights written between steps are those that the next step takes, recorded or not", "[op]",
+                   HOLON_NARROW_ELEMENTS) {
+    using T = typename TestType::element;
+    using D = typename TestType::device;
+    using A = Accumulate<T>;
+    std::vector<Turn> turns(13);
+    for (const int at : {4, 6, 9, 10, 11}) turns[std::size_t(at)].written = true;
+    Options o;
+    const Trained given = train<T, D>(turns, an_adam<A, D>(), o);
+    o.recorded = false;
+    CHECK(given == train<T, D>(turns, an_adam<A, D>(), o));
+    if (launches<D>) CHECK(given.launches > 6);
 }
 
 TEMPLATE_TEST_CASE("a step that cannot be recorded is run, and that is said once", "[op]", HOLON_ACCUMULATORS) {

@@ -52,7 +52,7 @@ TEMPLATE_TEST_CASE("a planned step peaks where the step on the CPU does", "[plan
                 CHECK(double(planned.peak_reserved) / double(run.peak_reserved) == Approx(1).epsilon(0.01));
             }
     ledger.choose = nullptr;
-    ledger.mask_of_bits = true;
+    ledger.on_gpu = true;
 }
 
 TEST_CASE("each policy needs less memory than the one before and more of something else, and the plan shows both",

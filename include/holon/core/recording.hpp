@@ -72,6 +72,7 @@ class Recording {
         memory_.cut_from(nullptr);
         if (ended != cudaSuccess) (void)cudaGetLastError();
         expects_cuda(ended, "recording a step");
+        cudaGraphGetNodes(graph, nullptr, &nodes_);
         const cudaError_t made = cudaGraphInstantiate(&executable_, graph, 0);
         cudaGraphDestroy(graph);
         expects_cuda(made, "making a recorded step ready to launch");
@@ -84,6 +85,8 @@ class Recording {
         expects_cuda(cudaGraphLaunch(executable_, stream_), "launching a recorded step");
     }
 
+    /// Kernels, copies and fills that a launch runs.
+    std::size_t nodes() const { return nodes_; }
     /// Bytes of the card that it holds.
     std::size_t bytes() const { return stretch_->bytes(); }
 
@@ -113,6 +116,7 @@ class Recording {
     std::vector<Provided> fills_;
     std::vector<std::shared_ptr<const void>> kept_;
     cudaGraphExec_t executable_ = nullptr;
+    std::size_t nodes_ = 0;
 };
 
 }  // namespace holon::gpu

@@ -24,7 +24,7 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>&
 
     // A backend may keep its own form of a filter that it sees twice between writes: worth it for a frozen one, while
     // that of a learning one is soon stale. The second time it is shown the same numbers under another storage.
-    const Tensor<A, D> again = filter.requires_grad()
+    const Tensor<A, D> again = filter.requires_grad() && op::keeps_filter_forms(context)
                                    ? Tensor<A, D>::over(const_cast<A*>(filter.value().data()), filter.shape(),
                                                         filter.value().storage(), filter.context())
                                    : filter.value();

@@ -126,6 +126,7 @@ class Edge {
     Tensor<T, D>& open(Gradient& mode) const {
         Tensor<T, D>& g = node_->gradient();
         mode = g ? Gradient::add : Gradient::assign;
+        if (g && node_->is_leaf()) op::finish_gradients(node_->context());
         // A leaf keeps its gradient until the optimizer has stepped. Where the step's peak is at the end of backward,
         // gradients between the activations would cut up the room that these need; where it is at the beginning, before
         // there are gradients, a place of their own would be idle then.

@@ -109,7 +109,9 @@ class Variable {
         if (!seed) seed = full<T, D>(shape(), T(1.0f), context());
         expects(seed.shape() == shape(), "backward: seed ", seed.shape(), " for a value ", shape());
         node()->gradient() = std::move(seed);
+        op::GradientBatch<D> batch(context());
         run_backward(node_);
+        batch.finish();
     }
 
     /// The result of op `name`: `backward(dy)` gives each parent its share through the edges it captured. If no parent

@@ -15,6 +15,17 @@ namespace holon::op {
 template <class D>
 concept Immediate = Device<D> && !std::same_as<D, Gpu>;
 
+template <> class GradientBatch<Cpu> {
+ public:
+    explicit GradientBatch(Context<Cpu>&) {}
+    void finish() {}
+};
+/// Completes the gradients that there are, for whoever is to write to one again within a `GradientBatch`.
+inline void finish_gradients(Context<Cpu>&) {}
+
+/// True where a backend keeps a form of its own of a filter that it has seen twice since it was written.
+inline bool keeps_filter_forms(const Context<Cpu>&) { return true; }
+
 /// Draws a mask for the step that is being taken; `draw` gives a `DropoutMask`.
 template <Immediate D, class Draw> DropoutMask dropout_mask(Context<D>&, const Draw& draw) { return draw(); }
 

@@ -121,6 +121,9 @@ template <class Net, class Result> class CapturedStep {
     std::uint64_t recordings() const { return recordings_; }
     std::uint64_t launches() const { return launches_; }
 
+    /// Kernels, copies and fills of the recording that was launched last; 0 before there was one.
+    std::uint64_t nodes() const { return nodes_; }
+
     /// Drops all recordings and results, and with them their memory.
     void forget() {
         kinds_.clear();
@@ -135,6 +138,7 @@ template <class Net, class Result> class CapturedStep {
         std::optional<typename detail::Recorded<D>::Need> need;
         Result result;
         std::vector<Tensor<A, D>> gradients;  // that parameters have after the step
+        std::vector<bool> copied;             // whose copies in 16 bits are as new as they after the step
         std::unique_ptr<typename detail::Recorded<D>::Recording> recording;
         bool refused = false;
     };
@@ -146,8 +150,12 @@ template <class Net, class Result> class CapturedStep {
         if (!kind.recording && kind.need && !kind.refused) record(kind, parameters, step);
         if (kind.recording) {
             kind.recording->launch();
-            for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i]->set_gradient(kind.gradients[i]);
+            for (std::size_t i = 0; i < parameters.size(); ++i) {
+                parameters[i]->set_gradient(kind.gradients[i]);
+                if (kind.copied[i]) parameters[i]->value().storage()->copy_written();
+            }
             ++launches_;
+            nodes_ = kind.recording->nodes();
             return kind.result;
         }
         ++runs_;
@@ -166,7 +174,10 @@ template <class Net, class Result> class CapturedStep {
             kind.result = {};
             kind.gradients.clear();
             kind.refused = true;
-            for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i]->set_gradient(before[i]);
+            for (std::size_t i = 0; i < parameters.size(); ++i) {
+                parameters[i]->set_gradient(before[i]);
+                parameters[i]->value().storage()->forget_forms();  // copies count as written, but nothing ran
+            }
             say(text("a training step is run op by op, because it could not be recorded: ", why));
         };
         try {
@@ -175,7 +186,9 @@ template <class Net, class Result> class CapturedStep {
         } catch (const std::exception& error) {
             return refuse(error.what());
         }
+        kind.copied.clear();
         for (std::size_t i = 0; i < parameters.size(); ++i) {
+            kind.copied.push_back(parameters[i]->value().storage()->copy().first);
             kind.gradients.push_back(parameters[i]->gradient());
             parameters[i]->set_gradient(before[i]);
         }
@@ -193,7 +206,9 @@ template <class Net, class Result> class CapturedStep {
         VisitorFor<Net> visit;
         visit.on_parameter = [&](const std::string&, Parameter<A, D>& p) {
             parameters.push_back(&p);
+            const auto [copy, type] = p.value().storage()->copy();
             key.add(p.value().data()).add(p.gradient().data()).add(p.frozen()).add(p.decays);
+            key.add(copy ? copy->data() : nullptr).add(type);
         };
         visit.on_state = [&](const std::string&, State<A, D>& s) { key.add(s.value().data()); };
         visit.on_random = [&](const std::string&, Random& random) { key.add(static_cast<const void*>(&random)); };
@@ -240,7 +255,7 @@ template <class Net, class Result> class CapturedStep {
     CapturedStepOptions options_;
     Context<D>& context_;
     Result result_{};
-    std::uint64_t runs_ = 0, recordings_ = 0, launches_ = 0;
+    std::uint64_t runs_ = 0, recordings_ = 0, launches_ = 0, nodes_ = 0;
 };
 
 }  // namespace holon

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <utility>
 
 #include <holon/core/context.hpp>
 
@@ -39,13 +40,41 @@ class Storage {
         derived_.push_back({key, nullptr});
         return make();
     }
-    /// Lets go of the forms kept.
-    void forget_forms() { derived_.clear(); }
+    /// Lets go of the forms and the copy kept.
+    void forget_forms() {
+        derived_.clear();
+        copy_ = {};
+    }
+
+    /// A copy of the bytes in another element type, which a backend keeps beside them, and which whoever writes the bytes
+    /// may write too. Null unless it is of `type` and as new as the bytes.
+    const Storage* copy(std::uint64_t type) const {
+        return copy_.bytes && copy_.type == type && copy_.version == version_ ? copy_.bytes.get() : nullptr;
+    }
+    /// The copy of whatever type, and that type (0: none), if it is as new as the bytes.
+    std::pair<const Storage*, std::uint64_t> copy() const {
+        const bool fresh = copy_.bytes && copy_.version == version_;
+        return fresh ? std::pair<const Storage*, std::uint64_t>(copy_.bytes.get(), copy_.type)
+                     : std::pair<const Storage*, std::uint64_t>(nullptr, 0);
+    }
+    /// Room for a copy, in the place of the one before, which the caller fills. Counts as new from here on.
+    template <class Make> Storage& new_copy(std::uint64_t type, const Make& make) {
+        if (!copy_.bytes || copy_.type != type) copy_ = {make(), type, 0};
+        copy_.version = version_;
+        return *copy_.bytes;
+    }
+    /// Says that the copy, which was as new as the bytes, was written together with them.
+    void copy_written() { copy_.version = version_; }
+    bool has_copy(std::uint64_t type) const { return copy_.bytes && copy_.type == type; }
 
  private:
     struct Derived {
         std::uint64_t key;
         std::shared_ptr<Storage> form;  // null: seen once at this version, not kept yet
+    };
+    struct Copy {
+        std::shared_ptr<Storage> bytes;
+        std::uint64_t type = 0, version = 0;
     };
     Context<D>& context_;
     std::size_t bytes_;
@@ -54,6 +83,7 @@ class Storage {
     bool borrowed_ = false;
     std::uint64_t version_ = 0, derived_from_ = 0;
     std::list<Derived> derived_;
+    Copy copy_;
 };
 
 template <Device D>

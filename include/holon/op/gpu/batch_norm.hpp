@@ -1,5 +1,6 @@
 // op/gpu/batch_norm.hpp: batch norm with the residual and the ReLU that follow it, and sums over rows, on a card.
 #pragma once
+#include <holon/op/gpu/columns.hpp>
 #include <holon/op/gpu/queue.hpp>
 
 namespace holon::op {
@@ -10,7 +11,7 @@ void channel_sum(Context<Gpu>& context, const Tensor<T, Gpu>& dy, Tensor<Accumul
     expects_channels("channel_sum", s, out);
     const auto queue = gpu_detail::queue(context);
     const int c = gpu_detail::narrow("channel_sum", s.c);
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue, s.rows(), c));
+    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
     gpu::channel_sum(queue, s.rows(), c, dy.data(), scratch.data(), out.data(), gpu_detail::adds(mode));
 }
 
@@ -21,7 +22,7 @@ BatchStatistics<Accumulate<T>, Gpu> batch_statistics(Context<Gpu>& context, cons
     expects_batch_statistics(x, running);
     const auto queue = gpu_detail::queue(context);
     const int c = gpu_detail::narrow("batch_statistics", s.c);
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue, s.rows(), c));
+    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
     BatchStatistics<float, Gpu> out{gpu_detail::scratch<float>(context, c), gpu_detail::scratch<float>(context, c)};
     const double keep = 1 - running.momentum, correction = running.correction(s.rows());
     gpu::batch_statistics(queue, s.rows(), c, x.data(), float(epsilon),
@@ -71,7 +72,7 @@ void batch_norm_backward(Context<Gpu>& context, const Tensor<T, Gpu>& x, const R
                                            gpu_detail::adds(wanted.to_residual),
                                            gpu_detail::adds(wanted.to_weight),
                                            gpu_detail::adds(wanted.to_bias)};
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue, s.rows(), c));
+    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
     gpu::batch_norm_backward(queue, s.rows(), c, x.data(), mask ? mask->bits.data() : nullptr, dy.data(),
                              gpu_detail::channels(normal), relu, batch_statistics, targets, scratch.data());
 }

@@ -2,7 +2,8 @@
 #pragma once
 #include <optional>
 
-#include <holon/op/gpu/elementwise.hpp>
+#include <holon/op/gpu/columns.hpp>
+#include <holon/op/gpu/narrow.hpp>
 #include <holon/op/gpu/plan_run.hpp>
 
 namespace holon::op {
@@ -48,7 +49,7 @@ Tensor<T, Gpu> convolved(Context<Gpu>& context, const Tensor<T, Gpu>& x, const T
                          const Tensor<float, Gpu>* bias, const Conv2dOptions& o, bool relu) {
     Tensor<T, Gpu> y(expects_conv2d(x.shape(), filter, bias, o), context);
     if (y.size() == 0) return y;
-    const auto narrow = convert<T>(context, filter);
+    const Narrowed<T> narrow(context, filter);
     convolve<T>(context, Direction::forward, x.shape(), o, false, x.data(), narrow.data(), y.data());
     if (bias)
         gpu::add_bias(queue(context), y.shape().rows(), o.out, bias->data(), relu, y.data());
@@ -81,7 +82,7 @@ void conv2d_relu_backward(Context<Gpu>& context, const Tensor<T, Gpu>& y, const 
     }
     const Shape s = y.shape();
     const int c = gpu_detail::narrow("conv2d_relu_backward", s.c);
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue, s.rows(), c));
+    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
     gpu::bias_relu_backward(queue, s.rows(), c, y.data(), dy.data(), passed.data(), scratch.data(), dbias->data(),
                             gpu_detail::adds(mode));
 }
@@ -91,7 +92,7 @@ void conv2d_backward_input(Context<Gpu>& context, const Tensor<T, Gpu>& dy, cons
                            const Conv2dOptions& o, Tensor<T, Gpu>& dx, Gradient mode) {
     expects_conv2d_gradient("conv2d_backward_input", dx.shape(), dy.shape(), filter.shape(), o);
     if (dx.size() == 0) return;
-    const auto narrow = convert<T>(context, filter);
+    const gpu_detail::Narrowed<T> narrow(context, filter);
     gpu_detail::convolve<T>(context, Direction::to_input, dx.shape(), o, gpu_detail::adds(mode), dx.data(),
                             narrow.data(), dy.data());
 }
@@ -111,8 +112,7 @@ void conv2d_backward_filter(Context<Gpu>& context, const Tensor<T, Gpu>& x, cons
     } else {
         Tensor<T, Gpu> narrow(dfilter.shape(), context);
         gpu_detail::convolve<T>(context, Direction::to_filter, x.shape(), o, false, x.data(), narrow.data(), dy.data());
-        gpu::carry(gpu_detail::queue(context), dfilter.size(), std::as_const(narrow).data(), dfilter.data(),
-                   gpu_detail::adds(mode));
+        context.state<gpu_detail::PendingGradients>().add(std::as_const(narrow), dfilter, mode);
     }
 }
 

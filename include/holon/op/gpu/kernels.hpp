@@ -2,6 +2,7 @@
 // and no CUDA header. Launchers return at once; the work follows in the queue's stream.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 #include <holon/core/element.hpp>
 
@@ -66,6 +67,12 @@ struct Warping {
 /// Elements that one block of an optimizer's step takes.
 constexpr int step_chunk = 2048;
 
+/// An element type of 16 bits, or none.
+enum class NarrowType : int { none, bfloat16, float16 };
+template <class T> constexpr NarrowType narrow_type() {
+    return std::is_same_v<T, bfloat16> ? NarrowType::bfloat16 : std::is_same_v<T, float16> ? NarrowType::float16 : NarrowType::none;
+}
+
 /// One parameter of a step of Adam or SGD. `first_chunk` counts the chunks of the parameters before it; SGD's velocity
 /// is `first`, which may be null.
 struct StepParameter {
@@ -75,6 +82,18 @@ struct StepParameter {
     float rate;     ///< learning rate
     float coupled;  ///< times the value, joins the gradient
     float shrink;   ///< 1 - learning rate * decoupled decay
+    NarrowType copy_type = NarrowType::none;
+    void* copy = nullptr;  ///< the value in 16 bits, which is written with it
+};
+
+/// A gradient in 16 bits, and the float one that it becomes or is added to; `first_chunk` counts the chunks, of
+/// `step_chunk` elements, of those before it.
+struct NarrowGradient {
+    const void* from;
+    float* to;
+    std::int64_t count, first_chunk;
+    NarrowType type;
+    bool add;
 };
 
 /// What all parameters of a step of Adam share; `rate` and `root` are 1 / (1 - beta1^step) and 1 / sqrt(1 -
@@ -113,8 +132,7 @@ template <class From, class To> void carry(const Queue&, std::int64_t count, con
 /// y_k += bias_k in every row, then max(., 0) if `relu`.
 template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, const float* bias, bool relu, T* y);
 
-/// Floats of scratch memory that the sums over rows need.
-template <class T> std::int64_t sums_scratch(const Queue&, std::int64_t rows, int channels);
+/// `scratch` here and below has `sums_scratch` floats (op/gpu/columns.hpp).
 template <class T>
 void channel_sum(const Queue&, std::int64_t rows, int channels, const T* dy, float* scratch, float* out, bool add);
 /// Writes dy where y > 0, else 0, to `passed`, which may be dy, and sums that into `dbias`.
@@ -175,6 +193,9 @@ void adam(const Queue&, const StepParameter* all, int count, std::int64_t chunks
           const float* scale);
 void sgd(const Queue&, const StepParameter* all, int count, std::int64_t chunks, const SgdNumbers* numbers,
          const float* scale);
+
+/// `all` is on the device.
+void widen_gradients(const Queue&, const NarrowGradient* all, int count, std::int64_t chunks);
 
 /// Doubles of scratch memory that `squared_norm` needs, the result among them: it is the first.
 constexpr int norm_scratch = 1 + 256;

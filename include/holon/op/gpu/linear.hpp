@@ -1,7 +1,7 @@
 // op/gpu/linear.hpp: the matrix product of a linear layer and its two transposes, by cuBLAS.
 #pragma once
 #include <holon/op/gpu/blas.hpp>
-#include <holon/op/gpu/elementwise.hpp>
+#include <holon/op/gpu/narrow.hpp>
 #include <holon/op/gpu/settings.hpp>
 
 namespace holon::op {
@@ -41,7 +41,7 @@ Tensor<T, Gpu> linear(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tens
     const std::int64_t out = weight.shape().n;
     if (bias) expects(bias->shape() == vector_shape(out), "linear: bias ", bias->shape(), " for ", out, " outputs");
     Tensor<float, Gpu> y({s.n, s.h, s.w, out}, context);
-    const auto narrow = convert<T>(context, weight);
+    const gpu_detail::Narrowed<T> narrow(context, weight);
     gpu_detail::product(context, x.data(), false, narrow.data(), true, y.data(), false, s.rows(), out, s.c);
     if (bias)
         gpu::add_bias(gpu_detail::queue(context), s.rows(), gpu_detail::narrow("linear", out), bias->data(), false,
@@ -54,7 +54,7 @@ void linear_backward_input(Context<Gpu>& context, const Tensor<T, Gpu>& dy, cons
                            Tensor<T, Gpu>& dx, Gradient mode) {
     const Shape s = dx.shape();
     expects_linear_gradient("linear_backward_input", s, dy.shape(), weight.shape());
-    const auto narrow = convert<T>(context, weight);
+    const gpu_detail::Narrowed<T> narrow(context, weight);
     const std::int64_t out = weight.shape().n;
     if constexpr (std::same_as<T, float>) {
         gpu_detail::product(context, dy.data(), false, narrow.data(), false, dx.data(), gpu_detail::adds(mode),

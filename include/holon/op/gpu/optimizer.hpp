@@ -46,12 +46,20 @@ inline gpu::StepParameter blank_parameter() {
     return p;
 }
 
-/// Addresses and sizes of a parameter; its rates come when the step is taken.
+/// Addresses and sizes of a parameter; its rates come when the step is taken. A copy in 16 bits that is as new as the value
+/// is written with it, and stays so.
 template <class Operand> gpu::StepParameter step_parameter(const Operand& o) {
     gpu::StepParameter p = blank_parameter();
+    Storage<Gpu>& storage = *o.value->storage();
+    const auto [copy, type] = storage.copy();
     p.gradient = o.gradient->data();
     p.value = o.value->data();
     p.count = o.value->size();
+    if (copy) {
+        p.copy = copy->data();
+        p.copy_type = gpu::NarrowType(type);
+        storage.copy_written();
+    }
     return p;
 }
 inline gpu::AdamNumbers numbers_of(const AdamStep& o) {

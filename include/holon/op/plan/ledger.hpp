@@ -42,7 +42,12 @@ struct Entry {
 struct Ledger {
     std::vector<Entry> entries;
     std::size_t workspace_budget = std::size_t(256) << 20;
-    bool mask_of_bits = true;  ///< what op::ReluMask is on the planned device
+    bool on_gpu = true;  ///< else the planned device is this processor
+    int multiprocessors = 132;  ///< of the planned GPU
+    /// Gradients in 16 bits that wait to be widened; see op::GradientBatch. `waiting` batches are open.
+    std::vector<std::shared_ptr<Storage<Plan>>> pending;
+    std::size_t pending_bytes = 0;
+    int waiting = 0;
     std::function<Choice(std::string_view type, Direction, const Shape& image, const Conv2dOptions&, bool add)> choose;
 
     void note(const char* op, const Shape& image, const Shape& result, double flops, double bytes, Choice choice = {}) {

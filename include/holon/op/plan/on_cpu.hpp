@@ -49,7 +49,7 @@ Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, con
 
 /// From here on the ledger's convolutions run as they would on `cpu`, by oneDNN.
 inline void choose_on_cpu(Ledger& ledger, Context<Cpu>& cpu) {
-    ledger.mask_of_bits = false;
+    ledger.on_gpu = false;
     ledger.choose = [&cpu](std::string_view type, Direction direction, const Shape& x, const Conv2dOptions& o,
                            bool add) {
         if (type == element_name<bfloat16>()) return choice_on_cpu<bfloat16>(cpu, direction, x, o, add);

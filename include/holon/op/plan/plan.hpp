@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <span>
 
+#include <holon/op/gpu/columns.hpp>
 #include <holon/op/plan/ledger.hpp>
 #include <holon/tensor/make.hpp>
 
@@ -23,6 +24,39 @@ inline void note(Context<Plan>& context, const char* op, const Shape& image, con
 
 using Bytes = Tensor<std::uint8_t, Plan>;
 
+/// The partial sums that a GPU keeps while it sums over the rows of an image.
+template <Element T> Bytes sums_of(Context<Plan>& context, const Tensor<T, Plan>& x) {
+    const Ledger& ledger = context.state<Ledger>();
+    const Shape s = x.shape();
+    return Bytes({1, 1, 1,
+                  ledger.on_gpu ? 4 * gpu::sums_scratch<T>(ledger.multiprocessors, s.rows(), s.c) : 0},
+                 context);
+}
+
+/// The type of the copies of parameters, of which a plan has one kind.
+constexpr std::uint64_t narrow_key = 1;
+
+/// Keeps a gradient in 16 bits until it is widened with others, as on a GPU; see op::gpu_detail::PendingGradients.
+inline void hold(Ledger& ledger, const std::shared_ptr<Storage<Plan>>& gradient) {
+    constexpr std::size_t most_bytes = std::size_t(32) << 20;
+    if (ledger.waiting == 0) return;
+    ledger.pending.push_back(gradient);
+    ledger.pending_bytes += gradient->bytes();
+    if (ledger.pending_bytes < most_bytes) return;
+    ledger.pending.clear();
+    ledger.pending_bytes = 0;
+}
+
+/// An optimizer writes a parameter, and its copy with it; returns the copy's bytes.
+template <Element A> double step_value(Tensor<A, Plan>& value) {
+    Storage<Plan>& storage = *value.storage();
+    const auto [copy, type] = storage.copy();
+    storage.written();
+    if (!copy) return 0;
+    storage.copy_written();
+    return double(copy->bytes());
+}
+
 /// A convolution: its workspace is there while it runs, and so is the filter (or its gradient) as the backend wants it.
 template <Element T>
 void convolve(Context<Plan>& context, Direction direction, const Shape& x, const Conv2dOptions& o,
@@ -34,9 +68,15 @@ void convolve(Context<Plan>& context, Direction direction, const Shape& x, const
     const Bytes workspace({1, 1, 1, std::int64_t(choice.workspace)}, context);
     const auto room = [&](std::size_t bytes) { return Bytes({1, 1, 1, std::int64_t(bytes)}, context); };
     std::shared_ptr<Storage<Plan>> form;
-    if (!choice.form)
-        form = room(sizeof(T) == sizeof(Accumulate<T>) ? 0 : std::size_t(f.size()) * sizeof(T)).storage();
-    else if (choice.form->bytes)
+    const bool narrow = sizeof(T) < sizeof(Accumulate<T>) && !choice.form;
+    if (narrow && direction == Direction::to_filter)
+        hold(ledger, room(std::size_t(f.size()) * sizeof(T)).storage());
+    else if (narrow && !filter.storage()->copy(narrow_key))
+        filter.storage()->new_copy(narrow_key, [&] {
+            const Lasting lasting;
+            return room(std::size_t(f.size()) * sizeof(T)).storage();
+        });
+    else if (choice.form && choice.form->bytes)
         form = filter.storage()->form(choice.form->number, [&] { return room(choice.form->bytes).storage(); });
     const Bytes aside = room(choice.aside);
     ledger.note(direction == Direction::forward    ? "conv2d"
@@ -47,6 +87,29 @@ void convolve(Context<Plan>& context, Direction direction, const Shape& x, const
 }
 
 }  // namespace plan
+
+template <> class GradientBatch<Plan> {
+ public:
+    explicit GradientBatch(Context<Plan>& context) : ledger_(context.state<plan::Ledger>()) { ++ledger_.waiting; }
+    ~GradientBatch() {
+        if (--ledger_.waiting == 0) finish();
+    }
+    GradientBatch(const GradientBatch&) = delete;
+    GradientBatch& operator=(const GradientBatch&) = delete;
+    void finish() {
+        ledger_.pending.clear();
+        ledger_.pending_bytes = 0;
+    }
+
+ private:
+    plan::Ledger& ledger_;
+};
+inline void finish_gradients(Context<Plan>& context) {
+    auto& ledger = context.state<plan::Ledger>();
+    ledger.pending.clear();
+    ledger.pending_bytes = 0;
+}
+inline bool keeps_filter_forms(Context<Plan>& context) { return !context.state<plan::Ledger>().on_gpu; }
 
 template <Element T>
 Tensor<T, Plan> conv2d(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<Accumulate<T>, Plan>& filter,
@@ -68,6 +131,7 @@ template <Element T>
 void conv2d_relu_backward(Context<Plan>& context, const Tensor<T, Plan>& y, const Tensor<T, Plan>& dy,
                           Tensor<T, Plan>& passed, Tensor<Accumulate<T>, Plan>* dbias, Gradient) {
     expects_conv2d_relu(y, dy, passed, dbias);
+    const auto scratch = dbias ? plan::sums_of(context, y) : plan::Bytes();
     plan::note(context, "bias_relu_backward", y.shape(), y.shape(), plan::traffic(y, dy, passed));
 }
 template <Element T>
@@ -86,6 +150,7 @@ void conv2d_backward_filter(Context<Plan>& context, const Tensor<T, Plan>& x, co
 template <Element T>
 void channel_sum(Context<Plan>& context, const Tensor<T, Plan>& dy, Tensor<Accumulate<T>, Plan>& out, Gradient) {
     expects_channels("channel_sum", dy.shape(), out);
+    const auto scratch = plan::sums_of(context, dy);
     plan::note(context, "channel_sum", dy.shape(), out.shape(), plan::traffic(dy));
 }
 
@@ -119,6 +184,7 @@ BatchStatistics<Accumulate<T>, Plan> batch_statistics(Context<Plan>& context, co
                                                       const RunningStatistics<Accumulate<T>, Plan>& running) {
     using A = Accumulate<T>;
     expects_batch_statistics(x, running);
+    const auto scratch = plan::sums_of(context, x);
     const Shape vector = vector_shape(x.shape().c);
     plan::note(context, "batch_statistics", x.shape(), vector, plan::traffic(x));
     return {Tensor<A, Plan>(vector, context), Tensor<A, Plan>(vector, context)};
@@ -132,7 +198,7 @@ BatchNormed<T, Plan> batch_norm(Context<Plan>& context, const Tensor<T, Plan>& x
                                 const Normalization<Accumulate<T>, Plan>& normal, bool, bool masked) {
     expects_batch_norm("batch_norm", x, residual, normal);
     BatchNormed<T, Plan> out{Tensor<T, Plan>(x.shape(), context), {}};
-    if (masked && context.state<plan::Ledger>().mask_of_bits)
+    if (masked && context.state<plan::Ledger>().on_gpu)
         out.mask.bits = plan::Bytes(ReluMask<T, Plan>::bits_shape(x.shape()), context);
     else if (masked)
         out.mask.y = out.y;
@@ -147,6 +213,7 @@ void batch_norm_backward(Context<Plan>& context, const Tensor<T, Plan>& x, const
                          BatchNormGradients<T, Plan> wanted) {
     expects_batch_norm("batch_norm_backward", x, static_cast<const Tensor<T, Plan>*>(nullptr), normal);
     expects_batch_norm_gradients(x, mask, dy, wanted);
+    const auto scratch = plan::sums_of(context, x);
     const bool sums = wanted.weight || wanted.bias || (wanted.x && batch);
     // The pass that sums leaves the masked gradient, so that the pass that writes reads it in the place of dy and mask.
     const bool kept = sums && mask && wanted.residual && wanted.to_residual == Gradient::assign;
@@ -299,7 +366,7 @@ void adam(Context<Plan>& context, std::span<const AdamOperand<A, Plan>> operands
     for (const auto& p : operands) {
         expects_operand(p);
         bytes += 7 * plan::traffic(*p.value);  // gradient read; value and moments read and written
-        p.value->storage()->written();
+        bytes += plan::step_value(*p.value);
     }
     plan::note(context, "adam", {}, {}, bytes);
 }
@@ -307,8 +374,7 @@ template <Element A> void sgd(Context<Plan>& context, std::span<const SgdOperand
     double bytes = 0;
     for (const auto& p : operands) {
         expects_operand(p, o.momentum);
-        bytes += (p.velocity ? 5 : 3) * plan::traffic(*p.value);
-        p.value->storage()->written();
+        bytes += (p.velocity ? 5 : 3) * plan::traffic(*p.value) + plan::step_value(*p.value);
     }
     plan::note(context, "sgd", {}, {}, bytes);
 }
