@@ -211,7 +211,7 @@ call_B() {
     step torch-32 40 bash -c 'pytorch "$@"' _ --precision bf16 --batch 32
     step torch-256-compile 150 bash -c 'pytorch "$@"' _ --precision bf16 --batch 256 --compile default
     step ops 60 "$(program bench_ops)" --device gpu --precision bf16 --batch 256 --size 224x224 --benchmark_min_time=0.02 \
-        --benchmark_filter='batch_norm|max_pool|moments|cross' --benchmark_format=json
+        --benchmark_filter='batch_norm|batch_statistics|max_pool|cross' --benchmark_format=json
     step kernel-table 60 bash -c 'kernel_table "$@"' _ "$(program bench_step)"
     step demo 90 bash -c 'demo "$@"' _ "$(program phantom)" "$(program train_patch)" "$(program train_whole)" "$(program evaluate)"
     step torch-256-autotune 240 bash -c 'pytorch "$@"' _ --precision bf16 --batch 256 --compile max-autotune

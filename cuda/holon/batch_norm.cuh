@@ -64,7 +64,8 @@ __global__ void __launch_bounds__(finish_lanes* finish_lines)
     const float middle = float(double(level[k]) + away), variance = float(maximum(0.0, spread));
     mean[k] = middle;
     inverse_deviation[k] = 1 / sqrtf(variance + epsilon);
-    running.mean[k] = running.keep * running.mean[k] + running.mean_share * middle;
+    const float joins = running.shift ? middle + running.shift[k] : middle;
+    running.mean[k] = running.keep * running.mean[k] + running.mean_share * joins;
     running.variance[k] = running.keep * running.variance[k] + running.variance_share * variance;
 }
 

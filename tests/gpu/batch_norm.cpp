@@ -23,14 +23,17 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     const std::int64_t rows = s.rows();
     const int c = int(s.c);
     const Both<T> x(s, 1, 3.0), beside(s, 2), dy(s, 3);
-    const Both<float> weight(vector_shape(c), 4), bias(vector_shape(c), 5);
+    const Both<float> weight(vector_shape(c), 4);
+    Both<float> bias(vector_shape(c), 5);
 
     std::vector<float> scratch(std::size_t(gpu::sums_scratch<T>(queue.multiprocessors, rows, c)), NAN);
     auto mean = target<float>(c), deviation = target<float>(c);
     const Both<float> running(vector_shape(c), 6), running_variance(vector_shape(c), 7);
     auto moved = running.narrow, moved_variance = running_variance.narrow;
     gpu::batch_statistics(queue, rows, c, x.narrow.data(), 1e-5f,
-                          {moved.data(), moved_variance.data(), 0.9f, 0.1f, 0.1f * 1.5f}, scratch.data(), mean.data(),
+                          {moved.data(), moved_variance.data(), 0.9f, 0.1f, 0.1f * 1.5f,
+                           o.relu ? bias.narrow.data() : nullptr},
+                          scratch.data(), mean.data(),
                           deviation.data());
     auto moved_by_op = running.wide.clone();
     Tensor<double, Cpu> variance(vector_shape(c));
@@ -39,7 +42,8 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     auto moved_variance_by_op = running_variance.wide.clone();
     moved_by_op = running.wide.clone();
     for (int k = 0; k < c; ++k) {
-        moved_by_op.data()[k] = 0.9 * moved_by_op.data()[k] + 0.1 * by_op.mean.data()[k];
+        moved_by_op.data()[k] = 0.9 * moved_by_op.data()[k] + 0.1 * (by_op.mean.data()[k] +
+                                                                              (o.relu ? bias.wide.data()[k] : 0));
         moved_variance_by_op.data()[k] = 0.9 * moved_variance_by_op.data()[k] + 0.15 * variance.data()[k];
     }
     REQUIRE(error(mean, by_op.mean) < 1e-6);

@@ -336,7 +336,9 @@ TEST_CASE("A16 what each stage trains, and what becomes of statistics", "[model]
         for (const auto& [name, values] : contents(net)) {
             const bool learns = under(name, "top") || under(name, "fc");
             const bool statistics = name.ends_with("running_mean") || name.ends_with("running_var");
-            const bool moves = learns || (statistics && mode == Statistics::follow);
+            // A bias in front of the batch's own mean has a gradient, of zeros: what it adds is taken off again.
+            const bool cancels = name.starts_with("top.") && name.ends_with(".conv1.bias");
+            const bool moves = (learns && !cancels) || (statistics && mode == Statistics::follow);
             CAPTURE(name);
             CHECK((values != before.at(name)) == moves);
         }

@@ -42,7 +42,7 @@ struct Bottleneck : Named {
             : conv(o, random), norm(o.out, n) {
             conv.redone = Recompute::block;
         }
-        Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return norm(conv(x, mode), mode); }
+        Variable<T, D> operator()(const Variable<T, D>& x, Mode mode) { return norm(conv.before(norm, x, mode), mode); }
         void members(auto& visit) {
             visit("0", conv);
             visit("1", norm);
@@ -84,10 +84,10 @@ Bottleneck<T, D>::Bottleneck(const BottleneckOptions& o, Random& random)
 }
 
 template <Element T, Device D> Variable<T, D> Bottleneck<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
-    Variable<T, D> y = bn1.relu(conv1(x, mode), mode);
-    y = bn2.relu(conv2(y, mode), mode);
-    y = conv3(y, mode);
-    return bn3.add_relu(y, downsample ? (*downsample)(x, mode) : x, mode);
+    Variable<T, D> y = bn1.relu(conv1.before(bn1, x, mode), mode);
+    y = bn2.relu(conv2.before(bn2, y, mode), mode);
+    const Unshifted<T, D> z = conv3.before(bn3, y, mode);
+    return bn3.add_relu(z, downsample ? (*downsample)(x, mode) : x, mode);
 }
 
 }  // namespace holon

@@ -49,7 +49,7 @@ VggBlock<T, D>::VggBlock(const VggBlockOptions& o, Random& random) : pool({.wind
 
 template <Element T, Device D> Variable<T, D> VggBlock<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
     Variable<T, D> y = x;
-    for (Unit& unit : units) y = unit.bn1.relu(unit.conv1(y, mode), mode);
+    for (Unit& unit : units) y = unit.bn1.relu(unit.conv1.before(unit.bn1, y, mode), mode);
     return within(name, [&] { return pool(y, mode); });
 }
 

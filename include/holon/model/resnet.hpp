@@ -113,7 +113,7 @@ Variable<T, D> ResNet<T, D>::run(const Variable<T, D>& x, Mode mode, std::size_t
     Variable<T, D> y = x;
     for (std::size_t i = first; i < end; ++i) {
         if (i == 0) {
-            y = bn1.relu(conv1(y, mode), mode);
+            y = bn1.relu(conv1.before(bn1, y, mode), mode);
             y = within("maxpool", [&] { return pool(y, mode); });
         } else {
             y = block(i).layer(y, mode);

@@ -133,6 +133,7 @@ void expects_batch_statistics(const Tensor<T, D>& x, const RunningStatistics<Acc
     expects(x.shape().rows() > 0, "batch_statistics: no positions in ", x.shape());
     expects_channels("batch_statistics", x.shape(), *running.mean);
     expects_channels("batch_statistics", x.shape(), *running.variance);
+    if (running.shift) expects_channels("batch_statistics", x.shape(), *running.shift);
 }
 template <Element T, Device D>
 void expects_batch_norm_gradients(const Tensor<T, D>& x, const ReluMask<T, D>* mask, const Tensor<T, D>& dy,

@@ -24,6 +24,7 @@ struct RunningStatistics {
     Tensor<A, D>*mean, *variance;
     double momentum = 0.1;
     bool unbiased = true;
+    const Tensor<A, D>* shift = nullptr;  ///< if not null, it is x + shift that the statistics are of
     /// The factor of a biased variance over `count` positions.
     double correction(std::int64_t count) const {
         return unbiased && count > 1 ? double(count) / double(count - 1) : 1.0;

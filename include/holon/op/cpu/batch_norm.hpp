@@ -61,13 +61,15 @@ BatchStatistics<Accumulate<T>, Cpu> batch_statistics(Context<Cpu>& context, cons
     BatchStatistics<A, Cpu> out{Tensor<A, Cpu>(vector_shape(s.c), context), Tensor<A, Cpu>(vector_shape(s.c), context)};
     A *mean = out.mean.data(), *deviation = out.inverse_deviation.data(), *running_mean = running.mean->data(),
       *running_variance = running.variance->data();
+    const A* const shift_of_x = running.shift ? running.shift->data() : nullptr;
     const double keep = 1 - running.momentum, correction = running.correction(s.rows());
     for (std::size_t k = 0; k < c; ++k) {
         const double away = sum[k] / double(s.rows());
         mean[k] = A(double(shift[k]) + away);
         const A variance = A(std::max(0.0, square[k] / double(s.rows()) - away * away));
         deviation[k] = A(1.0 / std::sqrt(double(variance) + epsilon));
-        running_mean[k] = A(keep * double(running_mean[k]) + running.momentum * double(mean[k]));
+        const double joins = double(mean[k]) + (shift_of_x ? double(shift_of_x[k]) : 0);
+        running_mean[k] = A(keep * double(running_mean[k]) + running.momentum * joins);
         running_variance[k] =
             A(keep * double(running_variance[k]) + running.momentum * correction * double(variance));
     }

@@ -27,7 +27,7 @@ BatchStatistics<Accumulate<T>, Gpu> batch_statistics(Context<Gpu>& context, cons
     const double keep = 1 - running.momentum, correction = running.correction(s.rows());
     gpu::batch_statistics(queue, s.rows(), c, x.data(), float(epsilon),
                           {running.mean->data(), running.variance->data(), float(keep), float(running.momentum),
-                           float(running.momentum * correction)},
+                           float(running.momentum * correction), running.shift ? running.shift->data() : nullptr},
                           scratch.data(), out.mean.data(), out.inverse_deviation.data());
     return out;
 }

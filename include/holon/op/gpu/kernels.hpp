@@ -24,10 +24,12 @@ struct Channels {
     const float *mean, *inverse_deviation, *weight, *bias;
 };
 
-/// Running statistics: each becomes keep * itself + its share * the batch's.
+/// Running statistics: each becomes keep * itself + its share * the batch's, with `shift`, if not null, added to the
+/// batch's mean.
 struct RunningStatistics {
     float *mean, *variance;
     float keep, mean_share, variance_share;
+    const float* shift = nullptr;
 };
 
 /// Where batch norm's gradients go, and which are added; null: not wanted.
