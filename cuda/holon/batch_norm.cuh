@@ -9,6 +9,13 @@ namespace holon::gpu {
 /// Blocks that a multiprocessor is to hold of each kernel.
 constexpr int forward_blocks = 4, backward_blocks = 3, any_backward_blocks = 2;
 
+/// Before Ampere bf16 is rounded in software, which takes registers: a block fewer.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr int forward_bound = 3;
+#else
+constexpr int forward_bound = forward_blocks;
+#endif
+
 /// Rows of x whose mean is the level that moments are taken relative to.
 constexpr int level_rows = 32;
 
@@ -16,7 +23,7 @@ constexpr int level_rows = 32;
 /// that a large common value costs no digits. It is a number of T: the others differ from it by what float holds, and
 /// sums of 16-bit numbers do not round the same way at every step. Part 0 writes it down.
 template <class T, bool Whole> struct MomentRows {
-    static constexpr int blocks = most_sum_blocks, ahead = 4;
+    static constexpr int blocks = most_sum_blocks, ahead = rows_ahead<Whole>(4);
     using Channels = ChannelPack<T, Whole>;
     using Loaded = typename Channels::Raw;
     static constexpr int W = Channels::width;
@@ -83,13 +90,14 @@ template <class T, bool Whole> struct Coefficients {
     }
 };
 
-/// y = (x - mean) * inverse_deviation * weight + bias, + residual if `Residual`, max(., 0) if `Relu`. `passed`, if not
-/// null, gets a byte a pack: bit i says that the ReLU let channel i of the pack through.
+/// y = (x - mean) * inverse_deviation * weight + bias, + residual if `Residual`, max(., 0) if `Relu`. With both, `passed`,
+/// if not null, gets a byte a pack: bit i says that the ReLU let channel i of the pack through.
 template <class T, bool Whole, bool Residual, bool Relu>
-__global__ void __launch_bounds__(column_threads, forward_blocks)
+__global__ void __launch_bounds__(column_threads, forward_bound)
     batch_norm_forward(std::int64_t rows, int channels, const T* x, const T* residual, Channels normal, T* y,
                        std::uint8_t* passed) {
     constexpr int W = pack_width<T>;
+    constexpr bool Masks = Residual && Relu;
     struct Loaded {
         Pack<T, W> x, residual;
     };
@@ -98,7 +106,7 @@ __global__ void __launch_bounds__(column_threads, forward_blocks)
     if (!mine.inside()) return;
     Coefficients<T, Whole> by;
     by.open(mine, normal);
-    each_row<Residual ? 2 : 4>(
+    each_row<rows_ahead<Whole>(Residual ? 2 : 4)>(
         me, rows,
         [&](std::int64_t row) {
             Loaded loaded;
@@ -113,10 +121,10 @@ __global__ void __launch_bounds__(column_threads, forward_blocks)
                 v[i] = (widen(loaded.x.element[i]) - by.mean[i]) * by.slope[i] + by.bias[i];
                 if constexpr (Residual) v[i] += widen(loaded.residual.element[i]);
                 if constexpr (Relu) v[i] = v[i] < 0 ? 0 : v[i];
-                if constexpr (Relu) bits |= widen(narrow<T>(v[i])) > 0 ? 1u << i : 0u;
+                if constexpr (Masks) bits |= widen(narrow<T>(v[i])) > 0 ? 1u << i : 0u;
             }
             mine.store(y, row, v);
-            if (Relu && passed) passed[row * mine.packs + mine.pack] = std::uint8_t(bits);
+            if (Masks && passed) passed[row * mine.packs + mine.pack] = std::uint8_t(bits);
         });
 }
 
@@ -158,7 +166,7 @@ template <class T> struct BackwardInput {
 /// Rows for the gradients: g and g * (x - mean), where g is dy behind the ReLU. `Keep`: g is written to `kept`, which
 /// may be dy, so that the pass that follows need not mask again.
 template <class T, bool Whole, Through through, bool Keep> struct GradientRows {
-    static constexpr int blocks = gradient_blocks, ahead = 2;
+    static constexpr int blocks = gradient_blocks, ahead = rows_ahead<Whole>(2);
     using Channels = ChannelPack<T, Whole>;
     using Loaded = BackwardRow<T, Whole>;
     static constexpr int W = Channels::width;
@@ -233,7 +241,7 @@ __global__ void __launch_bounds__(column_threads, backward_blocks)
     const ChannelPack<T, Whole> mine(channels, me.pack);
     if (!mine.inside()) return;
     const InputGradient<T, Whole> slope(mine, normal, tilt, level);
-    each_row<2>(
+    each_row<rows_ahead<Whole>(2)>(
         me, rows, [&](std::int64_t row) { return in.load(mine, row, through); },
         [&](std::int64_t row, const BackwardRow<T, Whole>& loaded) {
             float d[pack_width<T>], g[pack_width<T>];

@@ -74,7 +74,7 @@ __device__ inline int finished_channel(int channels) {
 
 /// Rows for the gradient of a bias: the values themselves.
 template <class T, bool Whole> struct SumRows {
-    static constexpr int blocks = most_sum_blocks, ahead = 4;
+    static constexpr int blocks = most_sum_blocks, ahead = rows_ahead<Whole>(4);
     using Channels = ChannelPack<T, Whole>;
     using Loaded = typename Channels::Raw;
     static constexpr int W = Channels::width;
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(finish_lanes* finish_lines)
 /// Rows for the gradient of a bias before a ReLU whose result is y: dy where y > 0, which is written to `passed` (it may be
 /// dy) on the way.
 template <class T, bool Whole> struct ReluRows {
-    static constexpr int blocks = most_sum_blocks, ahead = 2;
+    static constexpr int blocks = most_sum_blocks, ahead = rows_ahead<Whole>(2);
     using Channels = ChannelPack<T, Whole>;
     struct Loaded {
         typename Channels::Raw y, dy;
@@ -131,7 +131,7 @@ __global__ void __launch_bounds__(column_threads, bias_blocks)
     if (!mine.inside()) return;
     float by[W];
     mine.coefficients(bias, by);
-    each_row<4>(
+    each_row<rows_ahead<Whole>(4)>(
         me, rows, [&](std::int64_t row) { return mine.load(y, row); },
         [&](std::int64_t row, const Pack<T, W>& loaded) {
             float v[W];

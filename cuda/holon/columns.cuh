@@ -20,6 +20,10 @@ __device__ inline Column column() {
             std::int64_t(gridDim.y) * blockDim.y};
 }
 
+/// Rows that are loaded ahead: as many as asked for of whole packs. A pack that is read element by element has as many
+/// loads by itself, and registers for no more.
+template <bool Whole> constexpr int rows_ahead(int wanted) { return Whole ? wanted : 1; }
+
 /// Calls `use(row, load(row))` for the thread's rows, in order, with the loads of R rows issued before the first use.
 template <int R, class Load, class Use>
 __device__ __forceinline__ void each_row(const Column& me, std::int64_t rows, const Load& load, const Use& use) {

@@ -146,7 +146,7 @@ template <class T>
 void batch_statistics(const Queue&, std::int64_t rows, int channels, const T* x, float epsilon,
                       const RunningStatistics& running, float* scratch, float* mean, float* inverse_deviation);
 void inverse_deviation(const Queue&, int channels, const float* variance, float epsilon, float* out);
-/// `passed`, null or a byte for each pack of `pack_width<T>` channels of a row, is written where `relu`: bit i says that
+/// `passed`, null or a byte for each pack of `pack_width<T>` channels of a row, is written where there are `relu` and residual: bit i says that
 /// the ReLU let the pack's channel i through.
 template <class T>
 void batch_norm(const Queue&, std::int64_t rows, int channels, const T* x, const T* residual, const Channels&,
