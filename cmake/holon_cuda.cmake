@@ -3,14 +3,14 @@
 # sources that use them stay plain C++. HOLON_SOURCE is the folder that cuda/holon lies in. If it cannot be made,
 # holon_cuda_problem says why.
 #
-# Architectures: CMAKE_CUDA_ARCHITECTURES, else HOLON_CUDA_ARCHITECTURES.
-set(HOLON_CUDA_ARCHITECTURES "75-real;80-real;86-real;89-real;90" CACHE STRING "What kernels are compiled for (Turing to Hopper)")
+# Architectures: CMAKE_CUDA_ARCHITECTURES, else HOLON_CUDA_ARCHITECTURES, by default Turing to Blackwell. PTX is that of Hopper, so
+# that cards between and after these have code too; nvcc knows Blackwell from 12.8 on.
 
 function(holon_add_cuda)
   add_library(holon_kernels STATIC "${HOLON_SOURCE}/cuda/holon/kernels.cu" "${HOLON_SOURCE}/cuda/holon/blas.cpp")
   target_include_directories(holon_kernels PRIVATE "${HOLON_SOURCE}/cuda" "$<TARGET_PROPERTY:holon::holon,INTERFACE_INCLUDE_DIRECTORIES>")
   target_compile_features(holon_kernels PRIVATE cxx_std_20)
-  target_compile_options(holon_kernels PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr>")
+  target_compile_options(holon_kernels PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--threads=4>")  # architectures side by side
   target_link_libraries(holon_kernels PUBLIC CUDA::cudart CUDA::cublas)
   set_target_properties(holon_kernels PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_RUNTIME_LIBRARY Shared
     CUDA_SEPARABLE_COMPILATION OFF UNITY_BUILD OFF COMPILE_WARNING_AS_ERROR OFF)
@@ -56,6 +56,11 @@ elseif(NOT TARGET holon::cuda)
     set(holon_cuda_problem "holon::cuda cannot be built: CMAKE_CUDA_COMPILER is ${CMAKE_CUDA_COMPILER} (${CMAKE_CUDA_COMPILER_ID} \
 ${CMAKE_CUDA_COMPILER_VERSION}); nvcc 12.4 or later is needed. Set it in a new build folder.")
   else()
+    set(holon_known_architectures "75-real;80-real;86-real;89-real;90")
+    if(NOT CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
+      list(APPEND holon_known_architectures 100-real 120-real)
+    endif()
+    set(HOLON_CUDA_ARCHITECTURES "${holon_known_architectures}" CACHE STRING "What kernels are compiled for")
     holon_add_cuda()
   endif()
 endif()

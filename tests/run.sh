@@ -17,10 +17,9 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ "$install" = no ] || bash examples/install.sh
-which=(-LE slow) architectures="75-real"
-if [ "$all" = yes ]; then which=() architectures="75-real;80-real;86-real;89-real;90"; fi
-cmake -S . -B "$build" -G Ninja -DHOLON_TESTS=ON -DHOLON_EXAMPLES=ON "-DHOLON_CUDA_ARCHITECTURES=$architectures" \
-    "${cmake_arguments[@]}"
+which=(-LE slow) architectures=-DHOLON_CUDA_ARCHITECTURES=75-real
+if [ "$all" = yes ]; then which=() architectures=-UHOLON_CUDA_ARCHITECTURES; fi  # the default is all that nvcc knows
+cmake -S . -B "$build" -G Ninja -DHOLON_TESTS=ON -DHOLON_EXAMPLES=ON "$architectures" "${cmake_arguments[@]}"
 cmake --build "$build"
 # As many tests at once as there are processors: most have one thread. Those that wait for others leave them the processor.
 export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
