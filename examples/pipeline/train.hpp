@@ -1,5 +1,6 @@
 // pipeline/train.hpp: the loop that both trainers run: stages of epochs, batches in an order that any stop can go on from.
 #pragma once
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <functional>
@@ -95,6 +96,15 @@ template <class A, Device D> struct StepResult {
     Tensor<A, D> scale;  ///< `step_scale`'s answer, where the step went as far as the optimizer
 };
 
+/// A step whose results are on their way.
+template <Element T, Device D> struct StepTaken {
+    std::vector<int> labels;
+    std::vector<Sample> items;
+    BatchInput<T, D>* input;
+    std::size_t batch;
+    bool steps;  ///< the optimizer's turn
+};
+
 /// Runs the stages on `net`, its images through `front`. After each epoch `validate(net)` is asked; the best so far is kept as best.safetensors, the
 /// last with everything needed to go on as last.safetensors, the log as log.csv, all in `options.out`. Returns 0, or
 /// 128 + signal after an interrupt, once the step under way is done and saved.
@@ -132,6 +142,7 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
     std::map<std::size_t, BatchInput<T, D>> inputs;  // by how many images: all batches but the last of an epoch have the same
     const auto note = [](const std::string& sentence) { std::cout << "note: " << sentence << '\n'; };
     CapturedStep<Net, StepResult<A, D>> captured(net, {.recorded = options.graph, .say = note});
+    std::array<HostCopies<D, A, A, A>, 2> reads;  // of this step and the one before it
 
     if (options.resume) {
         const SafetensorsFile file(last_path);
@@ -196,6 +207,37 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
             loader.start(epoch, batch);
             int pending = 0;
             std::optional<Profile<D>> profile;
+            // What a step gave is read a step late, so that the card has the next one before this machine looks at it. Not
+            // where the next step depends on it (loss scaling), nor where steps are timed one by one.
+            const bool late = std::same_as<D, Gpu> && !scaled && !options.profile;
+            std::optional<StepTaken<T, D>> under_way;
+            const auto settle = [&](StepTaken<T, D>& step) {
+                const auto& [loss, logits, scale] = reads[step.batch % 2].finish();
+                const double value = double(loss.data()[0]);
+                if (!std::isfinite(value)) {  // the optimizer left such a step out: the parameters are those that led here
+                    if (late) front.fill(net, *step.input, step.items, Mode::train);  // it may hold the batch after it
+                    explain_non_finite(net, [&] { return front.answer(net, *step.input, options.bilinear, Mode::train); },
+                                       step.labels);
+                    throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", step.batch,
+                                            "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
+                }
+                if (step.steps) {
+                    const bool taken = scale.data()[1] != 0;
+                    if (!taken && !scaled)
+                        throw NumericError(text("the gradient is not finite at epoch ", epoch + 1, ", batch ", step.batch,
+                                                "; smaller --rates help; ", last_path, " is the last good epoch"));
+                    if (!taken) adam.take_back();
+                    if (scaled) loss_scale.accept(taken ? double(scale.data()[2]) : std::numeric_limits<double>::infinity());
+                }
+                loss_sum += value * double(step.labels.size());
+                samples_done += long(step.labels.size());
+                const auto classes = logits.shape().c;
+                for (std::size_t k = 0; k < step.labels.size(); ++k) {
+                    const auto* row = logits.data() + std::int64_t(k) * classes;
+                    correct += std::max_element(row, row + classes) - row == step.labels[k];
+                }
+                progress.update(step.batch, text("loss ", loss_sum / double(samples_done)));
+            };
             while (auto next = loader.next()) {
                 // The first step makes what later ones find ready; a last one of fewer images would blur the mean.
                 const bool profiled = profile && next->items.size() == std::size_t(options.batch);
@@ -226,34 +268,20 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
                     }
                     return out;
                 });
-                const auto [loss, logits, scale] = to_host_together(result.loss, result.logits, result.scale);
-                const double value = double(loss.data()[0]);
-                if (!std::isfinite(value)) {  // the optimizer left such a step out: the parameters are those that led here
-                    explain_non_finite(net, [&] { return front.answer(net, input, options.bilinear, Mode::train); }, labels);
-                    throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", batch,
-                                            "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
-                }
-                if (steps) {
-                    pending = 0;
-                    const bool taken = scale.data()[1] != 0;
-                    if (!taken && !scaled)
-                        throw NumericError(text("the gradient is not finite at epoch ", epoch + 1, ", batch ", batch,
-                                                "; smaller --rates help; ", last_path, " is the last good epoch"));
-                    if (!taken) adam.take_back();
-                    if (scaled) loss_scale.accept(taken ? double(scale.data()[2]) : std::numeric_limits<double>::infinity());
+                if (steps) pending = 0;
+                reads[batch % 2].start(result.loss, result.logits, result.scale);
+                StepTaken<T, D> taken{std::move(labels), std::move(next->items), &input, batch, steps};
+                if (late) {
+                    auto before = std::exchange(under_way, std::move(taken));
+                    if (before) settle(*before);
+                } else {
+                    settle(taken);
                 }
                 if (profiled) profile->stop();
                 if (options.profile && epoch_in_stage == 0 && !profile) profile.emplace();
-                loss_sum += value * double(labels.size());
-                samples_done += long(labels.size());
-                const auto classes = logits.shape().c;
-                for (std::size_t k = 0; k < labels.size(); ++k) {
-                    const auto* row = logits.data() + std::int64_t(k) * classes;
-                    correct += std::max_element(row, row + classes) - row == labels[k];
-                }
-                progress.update(batch, text("loss ", loss_sum / double(samples_done)));
                 if (Interrupt::received() && pending == 0) break;
             }
+            if (under_way) settle(*under_way);
             if (Interrupt::received()) {
                 save(last_path, net, adam, metadata());
                 std::cerr << "interrupted: saved " << last_path << " at epoch " << epoch + 1 << ", batch " << batch << " of "

@@ -104,6 +104,42 @@ TEST_CASE("bytes arrive as they were when they were sent, over more than one buf
     CHECK(to_host(Tensor<float, Gpu>({0, 1, 1, 1}, context)).size() == 0);
 }
 
+TEST_CASE("a batch of many buffers is taken without waiting for the card, and its pinned memory is used again", "[gpu]") {
+    Machine machine;
+    Context<Gpu> context(0);
+    const std::int64_t count = 5 * std::int64_t(gpu::Staging::buffer_bytes) / 4 + 999;
+    auto pinned = fake::counts().pinned_bytes;
+    for (const std::uint64_t round : {1, 2, 3, 4}) {
+        const auto host = random_tensor<float>(vector_shape(count), round);
+        Tensor<float, Gpu> there(vector_shape(count), context);
+        context.upload(there.data(), host.data(), std::size_t(count) * sizeof(float));
+        if (round == 1) CHECK(fake::counts().pinned_bytes - pinned >= 4 * std::int64_t(gpu::Staging::buffer_bytes));
+        CHECK(distance(to_host(there), host) == 0);
+        if (round > 2) CHECK(fake::counts().pinned_bytes == pinned);  // all of the rounds before have arrived
+        pinned = fake::counts().pinned_bytes;
+    }
+}
+
+TEST_CASE("tensors on their way to the host arrive as they were when they were sent", "[gpu]") {
+    Machine machine;
+    Context<Gpu> context(0);
+    HostCopies<Gpu, float, float> copies(context);
+    for (const std::int64_t count : {7, 100000, 3}) {
+        const auto a = random_tensor<float>(vector_shape(count), 1), b = random_tensor<float>(vector_shape(2), 2);
+        auto x = to_device<Gpu>(a, context), y = to_device<Gpu>(b, context);
+        copies.start(x, y);
+        CHECK(fake::counts().waiting > 0);
+        context.clear(x.data(), std::size_t(count) * sizeof(float));
+        const auto& [first, second] = copies.finish();
+        CHECK(distance(first, a) == 0);
+        CHECK(distance(second, b) == 0);
+    }
+    const Tensor<float, Gpu> none;
+    const auto one = to_device<Gpu>(random_tensor<float>(vector_shape(1), 3), context);
+    copies.start(none, one);
+    CHECK(std::get<0>(copies.finish()).size() == 0);
+}
+
 TEST_CASE("a convolution without an engine says for what, where, and what to change", "[gpu]") {
     Machine machine;
     (*machine).no_engines = true;

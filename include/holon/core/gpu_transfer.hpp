@@ -2,7 +2,9 @@
 #pragma once
 #include <array>
 #include <cstring>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include <holon/core/gpu_memory.hpp>
 
@@ -37,11 +39,14 @@ class Stopwatch {
     cudaEvent_t begin_ = nullptr, end_ = nullptr;
 };
 
-/// Pinned buffers through which bytes go to and from a card, two for each way: while one is on its way, the other is
-/// filled. Small transfers share a buffer, so that a handful of them waits for nothing.
+/// Pinned buffers through which bytes go to and from a card. Small transfers share a buffer, so that a handful of them
+/// waits for nothing. To the card there are as many as are on their way at once, up to `most_up`, so that a batch of
+/// images is taken while the card still works on the one before; from it two: while one is on its way, the other is
+/// emptied.
 class Staging {
  public:
     static constexpr std::size_t buffer_bytes = std::size_t(4) << 20;
+    static constexpr std::size_t most_up = 64;
 
     explicit Staging(cudaStream_t stream) : stream_(stream) {}
     ~Staging() { cudaStreamSynchronize(stream_); }  // nothing may still be on its way
@@ -50,14 +55,13 @@ class Staging {
 
     /// Returns as soon as `from` may be written again.
     void upload(void* to, const void* from, std::size_t bytes) {
+        if (up_.empty()) up_.push_back(std::make_unique<Buffer>());
         for (std::size_t at = 0; at < bytes;) {
-            if (up_[turn_up_].used == buffer_bytes) {
-                up_[turn_up_].record(stream_);
-                turn_up_ = 1 - turn_up_;
-                up_[turn_up_].wait("waiting for a transfer");
-                up_[turn_up_].used = 0;
+            if (up_[turn_up_]->used == buffer_bytes) {
+                up_[turn_up_]->record(stream_);
+                next_up();
             }
-            Buffer& b = up_[turn_up_];
+            Buffer& b = *up_[turn_up_];
             const std::size_t part = std::min(buffer_bytes - b.used, bytes - at);
             char* const here = b.take(part);
             std::memcpy(here, static_cast<const char*>(from) + at, part);
@@ -127,13 +131,80 @@ class Staging {
             if (!sent) expects_cuda(cudaEventCreateWithFlags(&sent, cudaEventDisableTiming), "making an event");
             expects_cuda(cudaEventRecord(sent, stream), "recording an event");
         }
+        bool arrived() const { return sent && cudaEventQuery(sent) == cudaSuccess; }
         void wait(const char* what) {
             if (sent) expects_cuda(cudaEventSynchronize(sent), what);
         }
     };
+    /// Goes on to the buffer that has been on its way for longest, or, if it has not arrived, to a new one before it.
+    void next_up() {
+        const std::size_t next = (turn_up_ + 1) % up_.size();
+        if (!up_[next]->arrived() && up_.size() < most_up) {
+            turn_up_ = turn_up_ + 1;
+            up_.insert(up_.begin() + std::ptrdiff_t(turn_up_), std::make_unique<Buffer>());
+            return;
+        }
+        turn_up_ = next;
+        up_[turn_up_]->wait("waiting for a transfer");
+        up_[turn_up_]->used = 0;
+    }
+
     cudaStream_t stream_;
-    std::array<Buffer, 2> up_, down_;
+    std::vector<std::unique_ptr<Buffer>> up_;  // in the order in which they were sent, from the one after `turn_up_`
+    std::array<Buffer, 2> down_;
     std::size_t turn_up_ = 0;
+};
+
+/// Bytes that are on their way from a card to this machine while both work: `start` puts the copies on the stream,
+/// `finish` waits for them. Pinned memory is kept from one use to the next.
+class Arrival {
+ public:
+    explicit Arrival(cudaStream_t stream) : stream_(stream) {}
+    ~Arrival() {
+        if (sent_) cudaEventSynchronize(sent_), cudaEventDestroy(sent_);
+        if (bytes_) cudaFreeHost(bytes_);
+    }
+    Arrival(const Arrival&) = delete;
+    Arrival& operator=(const Arrival&) = delete;
+
+    void start(std::span<const Download> wanted) {
+        std::size_t size = 0;
+        for (const Download& w : wanted) size += w.bytes;
+        if (size > room_) {
+            if (bytes_) cudaFreeHost(std::exchange(bytes_, nullptr));
+            room_ = 0;
+            void* at = nullptr;
+            expects_cuda(cudaHostAlloc(&at, size, cudaHostAllocDefault), "pinning host memory");
+            bytes_ = static_cast<char*>(at);
+            room_ = size;
+        }
+        if (!sent_) expects_cuda(cudaEventCreateWithFlags(&sent_, cudaEventDisableTiming), "making an event");
+        under_way_.assign(wanted.begin(), wanted.end());
+        std::size_t at = 0;
+        for (Download& w : under_way_) {
+            if (w.bytes == 0) continue;
+            expects_cuda(cudaMemcpyAsync(bytes_ + at, w.from, w.bytes, cudaMemcpyDeviceToHost, stream_),
+                         "copying from the card");
+            w.from = bytes_ + at;
+            at += w.bytes;
+        }
+        expects_cuda(cudaEventRecord(sent_, stream_), "recording an event");
+    }
+    /// Until the bytes have arrived where `start` was told; everything that was asked of the card before it is done then.
+    void finish() {
+        if (under_way_.empty()) return;
+        expects_cuda(cudaEventSynchronize(sent_), "copying from the card");
+        for (const Download& w : under_way_)
+            if (w.bytes) std::memcpy(w.to, w.from, w.bytes);
+        under_way_.clear();
+    }
+
+ private:
+    cudaStream_t stream_;
+    cudaEvent_t sent_ = nullptr;
+    char* bytes_ = nullptr;
+    std::size_t room_ = 0;
+    std::vector<Download> under_way_;
 };
 
 }  // namespace holon::gpu

@@ -1,6 +1,7 @@
 // tensor/transfer.hpp: between this machine's memory and a device's.
 #pragma once
 #include <array>
+#include <memory>
 #include <tuple>
 
 #include <holon/tensor/make.hpp>
@@ -51,5 +52,48 @@ template <Device D, class... T> std::tuple<Tensor<T, Cpu>...> to_host_together(c
         return out;
     }
 }
+
+/// Tensors on their way to the host while the device goes on: `start` puts the copies behind what was asked of the device
+/// so far, so that the tensors may be written again, and `finish` waits for the elements. At once on other devices than a
+/// GPU. Used again and again, it keeps its memory.
+template <Device D, class... T>
+class HostCopies {
+ public:
+    explicit HostCopies([[maybe_unused]] Context<D>& context = default_context<D>()) {
+#ifdef HOLON_CUDA
+        if constexpr (std::same_as<D, Gpu>) arrival_.reset(new gpu::Arrival(context.stream()));
+#endif
+    }
+    void start(const Tensor<T, D>&... x) {
+#ifdef HOLON_CUDA
+        if constexpr (std::same_as<D, Gpu>) {
+            std::apply([&](auto&... to) { ((to = std::decay_t<decltype(to)>(x.shape())), ...); }, copies_);
+            std::apply(
+                [&](auto&... to) {
+                    std::array<Download, sizeof...(T)> wanted{
+                        Download{to.data(), x.data(), std::size_t(x.size()) * sizeof(T)}...};
+                    arrival_->start(wanted);
+                },
+                copies_);
+            return;
+        }
+#endif
+        copies_ = {to_host(x)...};
+    }
+    /// The elements, good until the next `start`.
+    const std::tuple<Tensor<T, Cpu>...>& finish() {
+#ifdef HOLON_CUDA
+        if constexpr (std::same_as<D, Gpu>) arrival_->finish();
+#endif
+        return copies_;
+    }
+
+ private:
+    std::tuple<Tensor<T, Cpu>...> copies_;
+#ifdef HOLON_CUDA
+    struct None {};
+    std::unique_ptr<std::conditional_t<std::same_as<D, Gpu>, gpu::Arrival, None>> arrival_;
+#endif
+};
 
 }  // namespace holon
