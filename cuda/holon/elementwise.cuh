@@ -90,18 +90,4 @@ struct InverseDeviation {
     }
 };
 
-/// running = keep * running + share * batch.
-struct RunningUpdate {
-    const float* batch;
-    float keep, share;
-    float* running;
-    template <int W> __device__ void run(std::int64_t p) const {
-        float now[W], to[W];
-        read<W>(batch, p, now);
-        read<W>(running, p, to);
-        for (int i = 0; i < W; ++i) to[i] = keep * to[i] + share * now[i];
-        write<W>(running, p, to);
-    }
-};
-
 }  // namespace holon::gpu
