@@ -176,7 +176,7 @@ template <class Net, class Result> class CapturedStep {
             kind.refused = true;
             for (std::size_t i = 0; i < parameters.size(); ++i) {
                 parameters[i]->set_gradient(before[i]);
-                parameters[i]->value().storage()->forget_forms();  // copies count as written, but nothing ran
+                parameters[i]->value().storage()->forget_copy();  // it counts as written, but nothing ran
             }
             say(text("a training step is run op by op, because it could not be recorded: ", why));
         };

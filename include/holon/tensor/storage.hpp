@@ -40,11 +40,8 @@ class Storage {
         derived_.push_back({key, nullptr});
         return make();
     }
-    /// Lets go of the forms and the copy kept.
-    void forget_forms() {
-        derived_.clear();
-        copy_ = {};
-    }
+    /// Lets go of the forms kept.
+    void forget_forms() { derived_.clear(); }
 
     /// A copy of the bytes in another element type, which a backend keeps beside them, and which whoever writes the bytes
     /// may write too. Null unless it is of `type` and as new as the bytes.
@@ -65,6 +62,8 @@ class Storage {
     }
     /// Says that the copy, which was as new as the bytes, was written together with them.
     void copy_written() { copy_.version = version_; }
+    /// Lets go of the copy.
+    void forget_copy() { copy_ = {}; }
     bool has_copy(std::uint64_t type) const { return copy_.bytes && copy_.type == type; }
 
  private:
