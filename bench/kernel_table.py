@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what can be said of the kernels without a GPU: registers, spills, and how many reads a thread has under way.
 
-    kernel_table.py OBJECT [--arch sm_90] [--match WORDS] [--threads N] [--csv FILE]
+    kernel_table.py OBJECT... [--arch sm_90] [--match WORDS] [--threads N] [--csv FILE]
 
 OBJECT is a cubin, or an object or library that nvcc made. Columns: `registers` and `stack` (bytes a thread, 0: nothing
 spilled) as the compiler says; `loads`, the most reads of global memory that a thread of a loop issues in straight-line code
@@ -83,7 +83,8 @@ def reads_under_way(instructions):
 def plain(name):
     """A demangled name without what repeats."""
     name = re.sub(r"\(anonymous namespace\)::|holon::gpu::|holon::|void ", "", name)
-    name = re.sub(r"\(Through\)0", "all", re.sub(r"\(Through\)1", "positive", re.sub(r"\(Through\)2", "marked", name)))
+    for number, word in enumerate(("nothing", "x", "bits")):
+        name = name.replace(f"(MaskBy){number}", word)
     name = re.sub(r"\((?:bool|__nv_bool)\)1", "true", re.sub(r"\((?:bool|__nv_bool)\)0", "false", name))
     name = re.sub(r"\(int\)(\d+)", r"\1", name)
     depth = 0
@@ -96,16 +97,20 @@ def plain(name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("object")
+    parser.add_argument("object", nargs="+")
     parser.add_argument("--arch")
     parser.add_argument("--match", default="")
     parser.add_argument("--threads", type=int, default=256)
     parser.add_argument("--csv")
     o = parser.parse_args()
     arch = ["-arch", o.arch] if o.arch else []
-    used, functions = resources(o.object, arch), code(o.object, arch)
-    if not used:
-        sys.exit(f"kernel_table: no kernels{' of ' + o.arch if o.arch else ''} in {o.object}")
+    used, functions = {}, {}
+    for target in o.object:
+        kernels = resources(target, arch)
+        if not kernels:
+            sys.exit(f"kernel_table: no kernels{' of ' + o.arch if o.arch else ''} in {target}")
+        used.update(kernels)
+        functions.update(code(target, arch))
     names = sorted(used)
     shown = dict(zip(names, output("c++filt", *names).splitlines()))
     rows = []

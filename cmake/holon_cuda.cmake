@@ -7,10 +7,12 @@
 # that cards between and after these have code too; nvcc knows Blackwell from 12.8 on.
 
 function(holon_add_cuda)
-  add_library(holon_kernels STATIC "${HOLON_SOURCE}/cuda/holon/kernels.cu" "${HOLON_SOURCE}/cuda/holon/blas.cpp")
+  set(sources kernels.cu batch_norm.cu pool2d.cu blas.cpp)
+  list(TRANSFORM sources PREPEND "${HOLON_SOURCE}/cuda/holon/")
+  add_library(holon_kernels STATIC ${sources})
   target_include_directories(holon_kernels PRIVATE "${HOLON_SOURCE}/cuda" "$<TARGET_PROPERTY:holon::holon,INTERFACE_INCLUDE_DIRECTORIES>")
   target_compile_features(holon_kernels PRIVATE cxx_std_20)
-  target_compile_options(holon_kernels PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr;--threads=4>")  # architectures side by side
+  target_compile_options(holon_kernels PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++20;--expt-relaxed-constexpr>")
   target_link_libraries(holon_kernels PUBLIC CUDA::cudart CUDA::cublas)
   set_target_properties(holon_kernels PROPERTIES POSITION_INDEPENDENT_CODE ON CUDA_RUNTIME_LIBRARY Shared
     CUDA_SEPARABLE_COMPILATION OFF UNITY_BUILD OFF COMPILE_WARNING_AS_ERROR OFF)

@@ -14,49 +14,41 @@ __device__ inline int inside(int at, int pad, int window, int step, std::int64_t
 template <class T, int W> __global__ void average_pool_forward(Pooling o, const T* x, T* y) {
     const int packs = o.channels / W, pack = int(blockIdx.x * blockDim.x + threadIdx.x);
     if (pack >= packs) return;
-    const int h = int(o.h), w = int(o.w), columns = int(o.columns);
-    for (std::int64_t line = blockIdx.y; line < o.n * o.rows; line += gridDim.y) {
-        const Line at(line, o.rows);
-        const int yy = at.row * o.step_h - o.top;
-        for (int column = int(threadIdx.y); column < columns; column += int(blockDim.y)) {
-            const int xx = column * o.step_w - o.left;
-            float sum[W] = {};
-            for (int r = maximum(0, -yy); r < minimum(o.window_h, h - yy); ++r)
-                for (int q = maximum(0, -xx); q < minimum(o.window_w, w - xx); ++q) {
-                    float v[W];
-                    read<W>(x, ((at.image * h + yy + r) * w + xx + q) * packs + pack, v);
-                    for (int i = 0; i < W; ++i) sum[i] += v[i];
-                }
-            const float positions = float(inside(at.row, o.top, o.window_h, o.step_h, o.h)) *
-                                    float(inside(column, o.left, o.window_w, o.step_w, o.w));
-            for (int i = 0; i < W; ++i) sum[i] /= positions;
-            write<W>(y, (line * columns + column) * packs + pack, sum);
-        }
-    }
+    const int h = int(o.h), w = int(o.w);
+    each_position(o.n, o.rows, o.columns, [&](std::int64_t line, const Line& at, int column) {
+        const int yy = at.row * o.step_h - o.top, xx = column * o.step_w - o.left;
+        float sum[W] = {};
+        for (int r = maximum(0, -yy); r < minimum(o.window_h, h - yy); ++r)
+            for (int q = maximum(0, -xx); q < minimum(o.window_w, w - xx); ++q) {
+                float v[W];
+                read<W>(x, ((at.image * h + yy + r) * w + xx + q) * packs + pack, v);
+                for (int i = 0; i < W; ++i) sum[i] += v[i];
+            }
+        const float positions = float(inside(at.row, o.top, o.window_h, o.step_h, o.h)) *
+                                float(inside(column, o.left, o.window_w, o.step_w, o.w));
+        for (int i = 0; i < W; ++i) sum[i] /= positions;
+        write<W>(y, (line * o.columns + column) * packs + pack, sum);
+    });
 }
 
 /// Grid: packs / blockDim.x, lines of dx as wanted.
 template <class T, int W> __global__ void average_pool_backward(Pooling o, const T* dy, T* dx, bool add) {
     const int packs = o.channels / W, pack = int(blockIdx.x * blockDim.x + threadIdx.x);
     if (pack >= packs) return;
-    const int w = int(o.w);
-    for (std::int64_t line = blockIdx.y; line < o.n * o.h; line += gridDim.y) {
-        const Line at(line, o.h);
-        const Covering down(at.row, o.top, o.window_h, o.step_h, o.rows);
-        for (int column = int(threadIdx.y); column < w; column += int(blockDim.y)) {
-            const Covering across(column, o.left, o.window_w, o.step_w, o.columns);
-            float sum[W] = {};
-            for (int y = down.first; y <= down.last; ++y)
-                for (int x = across.first; x <= across.last; ++x) {
-                    float g[W];
-                    read<W>(dy, ((at.image * o.rows + y) * o.columns + x) * packs + pack, g);
-                    const float positions = float(inside(y, o.top, o.window_h, o.step_h, o.h)) *
-                                            float(inside(x, o.left, o.window_w, o.step_w, o.w));
-                    for (int i = 0; i < W; ++i) sum[i] += g[i] / positions;
-                }
-            put<W>(dx, (line * w + column) * packs + pack, sum, add);
-        }
-    }
+    each_position(o.n, o.h, o.w, [&](std::int64_t line, const Line& at, int column) {
+        const Covering down(at.row, o.top, o.window_h, o.step_h, o.rows),
+            across(column, o.left, o.window_w, o.step_w, o.columns);
+        float sum[W] = {};
+        for (int y = down.first; y <= down.last; ++y)
+            for (int x = across.first; x <= across.last; ++x) {
+                float g[W];
+                read<W>(dy, ((at.image * o.rows + y) * o.columns + x) * packs + pack, g);
+                const float positions = float(inside(y, o.top, o.window_h, o.step_h, o.h)) *
+                                        float(inside(x, o.left, o.window_w, o.step_w, o.w));
+                for (int i = 0; i < W; ++i) sum[i] += g[i] / positions;
+            }
+        put<W>(dx, (line * o.w + column) * packs + pack, sum, add);
+    });
 }
 
 /// A block of `global_average_forward`: 32 packs of channels by 8 stretches of positions.

@@ -90,12 +90,12 @@ template <class T, bool Whole> struct Coefficients {
     }
 };
 
-/// y = (x - mean) * inverse_deviation * weight + bias, + residual if `Residual`, max(., 0) if `Relu`. With both, `passed`,
+/// y = (x - mean) * inverse_deviation * weight + bias, + residual if `Residual`, max(., 0) if `Relu`. With both, `mask_bits`,
 /// if not null, gets a byte a pack: bit i says that the ReLU let channel i of the pack through.
 template <class T, bool Whole, bool Residual, bool Relu>
 __global__ void __launch_bounds__(column_threads, forward_bound)
     batch_norm_forward(std::int64_t rows, int channels, const T* x, const T* residual, Channels normal, T* y,
-                       std::uint8_t* passed) {
+                       std::uint8_t* mask_bits) {
     constexpr int W = pack_width<T>;
     constexpr bool Masks = Residual && Relu;
     struct Loaded {
@@ -124,48 +124,48 @@ __global__ void __launch_bounds__(column_threads, forward_bound)
                 if constexpr (Masks) bits |= widen(narrow<T>(v[i])) > 0 ? 1u << i : 0u;
             }
             mine.store(y, row, v);
-            if (Masks && passed) passed[row * mine.packs + mine.pack] = std::uint8_t(bits);
+            if (Masks && mask_bits) mask_bits[row * mine.packs + mine.pack] = std::uint8_t(bits);
         });
 }
 
-/// Which elements of dy a ReLU let through.
-enum class Through {
-    all,       ///< no ReLU
-    positive,  ///< where the normalised x is positive: no residual came between
-    marked,    ///< where the forward pass set a bit
+/// What tells which elements of dy the ReLU let through.
+enum class MaskBy {
+    nothing,  ///< there is no ReLU
+    x,        ///< the sign of the normalised x: no residual was added to it
+    bits,     ///< the forward pass's bits
 };
 
-/// What a row of the backward pass reads: a pack of x, one of dy, and the bits of `Through::marked`.
+/// What a row of the backward pass reads: a pack of x, one of dy, and the bits of `MaskBy::bits`.
 template <class T, bool Whole> struct BackwardRow {
     static constexpr int W = pack_width<T>;
     Pack<T, W> x, dy;
     unsigned bits;
 
     /// The gradient of channel i behind the ReLU; `away` is x - mean.
-    __device__ float gradient(int i, float away, const Coefficients<T, Whole>& by, Through through) const {
+    __device__ float gradient(int i, float away, const Coefficients<T, Whole>& by, MaskBy mask) const {
         const float g = widen(dy.element[i]);
-        if (through == Through::positive) return away * by.slope[i] + by.bias[i] > 0 ? g : 0;
-        if (through == Through::marked) return bits & (1u << i) ? g : 0;
+        if (mask == MaskBy::x) return away * by.slope[i] + by.bias[i] > 0 ? g : 0;
+        if (mask == MaskBy::bits) return bits & (1u << i) ? g : 0;
         return g;
     }
 };
 
 template <class T> struct BackwardInput {
     const T *x, *dy;
-    const std::uint8_t* passed;
+    const std::uint8_t* mask_bits;
     template <bool Whole>
-    __device__ BackwardRow<T, Whole> load(const ChannelPack<T, Whole>& mine, std::int64_t row, Through through) const {
+    __device__ BackwardRow<T, Whole> load(const ChannelPack<T, Whole>& mine, std::int64_t row, MaskBy mask) const {
         BackwardRow<T, Whole> loaded;
         loaded.x = mine.load(x, row);
         loaded.dy = mine.load(dy, row);
-        loaded.bits = through == Through::marked ? passed[row * mine.packs + mine.pack] : 0;
+        loaded.bits = mask == MaskBy::bits ? mask_bits[row * mine.packs + mine.pack] : 0;
         return loaded;
     }
 };
 
 /// Rows for the gradients: g and g * (x - mean), where g is dy behind the ReLU. `Keep`: g is written to `kept`, which
 /// may be dy, so that the pass that follows need not mask again.
-template <class T, bool Whole, Through through, bool Keep> struct GradientRows {
+template <class T, bool Whole, MaskBy mask, bool Keep> struct GradientRows {
     static constexpr int blocks = gradient_blocks, ahead = rows_ahead<Whole>(2);
     using Channels = ChannelPack<T, Whole>;
     using Loaded = BackwardRow<T, Whole>;
@@ -178,13 +178,13 @@ template <class T, bool Whole, Through through, bool Keep> struct GradientRows {
     __device__ void open(const Channels& mine, std::int64_t) {
         if (mine.inside()) by.open(mine, normal);
     }
-    __device__ Loaded load(const Channels& mine, std::int64_t row) const { return in.load(mine, row, through); }
+    __device__ Loaded load(const Channels& mine, std::int64_t row) const { return in.load(mine, row, mask); }
     __device__ void take(const Channels& mine, std::int64_t row, const Loaded& loaded, float (&a)[W],
                          float (&b)[W]) const {
         float g[W];
         for (int i = 0; i < W; ++i) {
             const float away = widen(loaded.x.element[i]) - by.mean[i];
-            g[i] = loaded.gradient(i, away, by, through);
+            g[i] = loaded.gradient(i, away, by, mask);
             a[i] += g[i];
             b[i] += g[i] * away;
         }
@@ -223,17 +223,17 @@ template <class T, bool Whole> struct InputGradient {
         mine.coefficients(all_levels, level);
     }
     /// Leaves g, dy behind the ReLU, in `g`.
-    __device__ void take(const BackwardRow<T, Whole>& loaded, Through through, float (&d)[W], float (&g)[W]) const {
+    __device__ void take(const BackwardRow<T, Whole>& loaded, MaskBy mask, float (&d)[W], float (&g)[W]) const {
         for (int i = 0; i < W; ++i) {
             const float away = widen(loaded.x.element[i]) - by.mean[i];
-            g[i] = loaded.gradient(i, away, by, through);
+            g[i] = loaded.gradient(i, away, by, mask);
             d[i] = by.slope[i] * g[i] + tilt[i] * away + level[i];
         }
     }
 };
 
 /// dx, assigned: what a network's batch norms ask for.
-template <class T, bool Whole, Through through>
+template <class T, bool Whole, MaskBy mask>
 __global__ void __launch_bounds__(column_threads, backward_blocks)
     batch_norm_backward(std::int64_t rows, int channels, BackwardInput<T> in, Channels normal, const float* tilt,
                         const float* level, T* dx) {
@@ -242,10 +242,10 @@ __global__ void __launch_bounds__(column_threads, backward_blocks)
     if (!mine.inside()) return;
     const InputGradient<T, Whole> slope(mine, normal, tilt, level);
     each_row<rows_ahead<Whole>(2)>(
-        me, rows, [&](std::int64_t row) { return in.load(mine, row, through); },
+        me, rows, [&](std::int64_t row) { return in.load(mine, row, mask); },
         [&](std::int64_t row, const BackwardRow<T, Whole>& loaded) {
             float d[pack_width<T>], g[pack_width<T>];
-            slope.take(loaded, through, d, g);
+            slope.take(loaded, mask, d, g);
             mine.store(dx, row, d);
         });
 }
@@ -253,16 +253,16 @@ __global__ void __launch_bounds__(column_threads, backward_blocks)
 /// dx and the residual's gradient, each where not null, assigned or added.
 template <class T, bool Whole>
 __global__ void __launch_bounds__(column_threads, any_backward_blocks)
-    batch_norm_backward_any(std::int64_t rows, int channels, BackwardInput<T> in, Through through, Channels normal,
+    batch_norm_backward_any(std::int64_t rows, int channels, BackwardInput<T> in, MaskBy mask, Channels normal,
                             const float* tilt, const float* level, T* dx, bool add_x, T* dresidual, bool add_residual) {
     const Column me = column();
     const ChannelPack<T, Whole> mine(channels, me.pack);
     if (!mine.inside()) return;
     const InputGradient<T, Whole> slope(mine, normal, tilt, level);
     for (std::int64_t row = me.row; row < rows; row += me.stride) {
-        const BackwardRow<T, Whole> loaded = in.load(mine, row, through);
+        const BackwardRow<T, Whole> loaded = in.load(mine, row, mask);
         float d[pack_width<T>], g[pack_width<T>];
-        slope.take(loaded, through, d, g);
+        slope.take(loaded, mask, d, g);
         if (dx) mine.put(dx, row, d, add_x);
         if (dresidual) mine.put(dresidual, row, g, add_residual);
     }

@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(finish_lanes* finish_lines)
     if (k >= 0) out[k] = (add ? out[k] : 0) + float(sum.first);
 }
 
-/// Rows for the gradient of a bias before a ReLU whose result is y: dy where y > 0, which is written to `passed` (it may be
+/// Rows for the gradient of a bias before a ReLU whose result is y: dy where y > 0, which is written to `masked` (it may be
 /// dy) on the way.
 template <class T, bool Whole> struct ReluRows {
     static constexpr int blocks = most_sum_blocks, ahead = rows_ahead<Whole>(2);
@@ -104,7 +104,7 @@ template <class T, bool Whole> struct ReluRows {
     };
     static constexpr int W = Channels::width;
     const T *y, *dy;
-    T* passed;
+    T* masked;
 
     __device__ void open(const Channels&, std::int64_t) {}
     __device__ Loaded load(const Channels& mine, std::int64_t row) const {
@@ -117,7 +117,7 @@ template <class T, bool Whole> struct ReluRows {
             g[i] = widen(loaded.y.element[i]) > 0 ? widen(loaded.dy.element[i]) : 0;
             a[i] += g[i];
         }
-        mine.store(passed, row, g);
+        mine.store(masked, row, g);
     }
 };
 

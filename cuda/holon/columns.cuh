@@ -2,7 +2,7 @@
 //
 // A thread keeps to one pack of channels, whose coefficients it holds in registers, and walks down the rows. Nothing is
 // divided on the way, and neighbouring threads read neighbouring memory. What several rows need is read before the
-// first of them is used: a multiprocessor has to keep some 40 KB of reads under way to be as fast as the memory.
+// first of them is used, so that the memory has work while the threads compute.
 #pragma once
 #include <holon/op/gpu/columns.hpp>
 #include <holon/vocabulary.cuh>

@@ -37,6 +37,11 @@ inline dim3 flat_grid(const Queue& queue, std::int64_t count) {
     return dim3(unsigned(std::clamp<std::int64_t>(divided_up(count, flat_threads), 1, most)));
 }
 
+/// Blocks and grids for a matrix of rows x channels; see `Columns`.
+template <class T> Columns columns_of(int channels) { return Columns(divided_up(channels, pack_width<T>)); }
+inline dim3 block_of(const Columns& c) { return dim3(unsigned(c.lanes), unsigned(c.lines)); }
+inline dim3 grid_of(const Columns& c, std::int64_t down) { return dim3(unsigned(c.across), unsigned(down)); }
+
 /// Calls f.template operator()<W>() with the widest pack that `channels` are a multiple of and all pointers are aligned
 /// to, or 1.
 template <class T, class F, class... P> void by_width(std::int64_t channels, const F& f, const P*... pointers) {

@@ -20,6 +20,16 @@ struct Line {
     }
 };
 
+/// Calls f(line, at, column) for the block's lines of n x rows and, in each, the thread's columns.
+template <class F>
+__device__ __forceinline__ void each_position(std::int64_t n, std::int64_t rows, std::int64_t columns, const F& f) {
+    const int last = int(columns);
+    for (std::int64_t line = blockIdx.y; line < n * rows; line += gridDim.y) {
+        const Line at(line, rows);
+        for (int column = int(threadIdx.y); column < last; column += int(blockDim.y)) f(line, at, column);
+    }
+}
+
 /// The windows that cover a position along one axis: from `first` to `last`.
 struct Covering {
     int first, last;

@@ -69,17 +69,17 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     auto y = target<T>(s.size());
     constexpr int wide = gpu::pack_width<T>;
     const int packs = (c + wide - 1) / wide;
-    std::vector<std::uint8_t> passed(std::size_t(rows * packs), 255);
+    std::vector<std::uint8_t> mask_bits(std::size_t(rows * packs), 255);
     const bool masked = o.relu && o.residual;
     gpu::batch_norm(queue, rows, c, x.narrow.data(), o.residual ? beside.narrow.data() : nullptr, vectors, o.relu,
-                    y.data(), masked ? passed.data() : nullptr);
+                    y.data(), masked ? mask_bits.data() : nullptr);
     REQUIRE(error(y, op::batch_norm(context, x.wide, o.residual ? &beside.wide : nullptr, normal, o.relu, false).y) <
             kernel_tolerance<T>());
     for (std::int64_t i = 0; masked && i < rows * packs; ++i)
         for (int bit = 0; bit < 8; ++bit) {
             const std::int64_t channel = i % packs * wide + bit;
             const bool positive = bit < wide && channel < c && float(y[std::size_t(i / packs * c + channel)]) > 0;
-            REQUIRE((passed[std::size_t(i)] >> bit & 1) == int(positive));
+            REQUIRE((mask_bits[std::size_t(i)] >> bit & 1) == int(positive));
         }
 
     // Backward, by the mask that the kernels' own y gives.
@@ -100,7 +100,7 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
                                            o.add,
                                            o.add};
     std::fill(scratch.begin(), scratch.end(), NAN);
-    const std::uint8_t* const mask = masked ? passed.data() : nullptr;
+    const std::uint8_t* const mask = masked ? mask_bits.data() : nullptr;
     gpu::batch_norm_backward(queue, rows, c, x.narrow.data(), mask, dy.narrow.data(), vectors, o.relu, o.batch, targets,
                              scratch.data());
     auto gx = expected_onto(s, old(old_x)), gr = expected_onto(s, old(old_residual));

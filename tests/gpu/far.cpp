@@ -189,13 +189,13 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
             REQUIRE(sum[std::size_t(k)] == float(k + 3));
         }
         const gpu::Channels normal{zero.data(), half_of.data(), one.data(), one.data()};
-        Reserved<std::uint8_t> passed(s.rows);
-        gpu::batch_norm(wide, s.rows, s.c, x.read(), beside.read(), normal, true, y.data(), passed.data());
-        REQUIRE(passed[s.rows - 1] == (1 << s.c) - 1);
+        Reserved<std::uint8_t> mask_bits(s.rows);
+        gpu::batch_norm(wide, s.rows, s.c, x.read(), beside.read(), normal, true, y.data(), mask_bits.data());
+        REQUIRE(mask_bits[s.rows - 1] == (1 << s.c) - 1);
         for (int k = 0; k < s.c; ++k)
             REQUIRE(float(y[size - s.c + k]) == float(bfloat16(float(bfloat16(1000.f * float(k + 1))) * 0.5f + 1 + 2)));
         std::fill(scratch.begin(), scratch.end(), 0);
-        gpu::batch_norm_backward(wide, s.rows, s.c, x.read(), passed.read(), dy.read(), normal, true, false,
+        gpu::batch_norm_backward(wide, s.rows, s.c, x.read(), mask_bits.read(), dy.read(), normal, true, false,
                                  {dx.data(), beside.data(), dweight.data(), dbias.data(), false, false, false, false},
                                  scratch.data());
         for (int k = 0; k < s.c; ++k) {

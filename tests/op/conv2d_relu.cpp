@@ -34,17 +34,17 @@ TEMPLATE_TEST_CASE("conv2d_relu is conv2d and relu, and its way back is theirs",
         const auto y = op::conv2d_relu(context, x.value, w.value, bias, c.o);
         CHECK(same_numbers(numbers(y), numbers(apart)));
 
-        auto slope = poisoned<T, D>(s), passed = poisoned<T, D>(s), over = dy.value.clone();
+        auto slope = poisoned<T, D>(s), masked = poisoned<T, D>(s), over = dy.value.clone();
         op::relu_backward(context, y, dy.value, slope, Gradient::assign);
         Tensor<A, D>* const none = nullptr;
-        op::conv2d_relu_backward(context, y, dy.value, passed, none, Gradient::assign);
-        CHECK(same_numbers(numbers(passed), numbers(slope)));
+        op::conv2d_relu_backward(context, y, dy.value, masked, none, Gradient::assign);
+        CHECK(same_numbers(numbers(masked), numbers(slope)));
         for (const Gradient mode : {Gradient::assign, Gradient::add}) {
             auto sum = old.value.clone(), expected = old.value.clone();
             op::channel_sum(context, slope, expected, mode);
-            passed = poisoned<T, D>(s);
-            op::conv2d_relu_backward(context, y, dy.value, passed, &sum, mode);
-            CHECK(same_numbers(numbers(passed), numbers(slope)));
+            masked = poisoned<T, D>(s);
+            op::conv2d_relu_backward(context, y, dy.value, masked, &sum, mode);
+            CHECK(same_numbers(numbers(masked), numbers(slope)));
             CHECK(same_numbers(numbers(sum), numbers(expected)));
         }
         auto sum = old.value.clone();

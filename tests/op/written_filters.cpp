@@ -22,6 +22,15 @@ template <class T, class D> bool convolves_with(const Tensor<T, D>& x, const Ten
                         numbers(op::conv2d(context, x, filter.clone(), none, window)));
 }
 
+/// A filter with what Adam needs, and other numbers to write over it.
+template <class T, class D> struct Learning {
+    using A = Accumulate<T>;
+    Shape s = op::filter_shape(window);
+    Operand<T, D> x{image, 1};
+    Operand<A, D> gradient{s, 3}, other{s, 4};
+    Tensor<A, D> filter = Operand<A, D>(s, 2).value.clone(), first = zeros<A, D>(s), second = zeros<A, D>(s);
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("a convolution goes by what was last written to its filter", "[op]", HOLON_ELEMENTS) {
@@ -29,11 +38,12 @@ TEMPLATE_TEST_CASE("a convolution goes by what was last written to its filter", 
     using D = typename TestType::device;
     using A = Accumulate<T>;
     auto& context = default_context<D>();
-    const Shape s = op::filter_shape(window);
-    const Operand<T, D> x(image, 1);
-    Tensor<A, D> filter = Operand<A, D>(s, 2).value.clone();
-    const Operand<A, D> gradient(s, 3), other(s, 4);
-    auto first = zeros<A, D>(s), second = zeros<A, D>(s), velocity = zeros<A, D>(s);
+    Learning<T, D> learning;
+    const Shape s = learning.s;
+    const Operand<T, D>& x = learning.x;
+    const Operand<A, D>&gradient = learning.gradient, &other = learning.other;
+    Tensor<A, D>&filter = learning.filter, &first = learning.first, &second = learning.second;
+    auto velocity = zeros<A, D>(s);
     const auto before = numbers(filter).clone();
     for (int round = 0; round < 3; ++round) {
         CHECK(convolves_with<T, D>(x.value, filter));  // twice: a copy or a form may be kept from the first
@@ -59,11 +69,11 @@ TEMPLATE_TEST_CASE("a step that is left out leaves the filter and all that is ke
     using D = typename TestType::device;
     using A = Accumulate<T>;
     auto& context = default_context<D>();
-    const Shape s = op::filter_shape(window);
-    const Operand<T, D> x(image, 1);
-    Tensor<A, D> filter = Operand<A, D>(s, 2).value.clone();
-    const Operand<A, D> gradient(s, 3), other(s, 4);
-    auto first = zeros<A, D>(s), second = zeros<A, D>(s);
+    Learning<T, D> learning;
+    const Shape s = learning.s;
+    const Operand<T, D>& x = learning.x;
+    const Operand<A, D>&gradient = learning.gradient, &other = learning.other;
+    Tensor<A, D>&filter = learning.filter, &first = learning.first, &second = learning.second;
     const auto left_out = provided<A, D>({1, 1, 1, 3}, [](std::span<A> to) { to[0] = A(1), to[1] = A(0), to[2] = A(1); });
     const auto step = [&] {
         op::adam(context, std::vector<op::AdamOperand<A, D>>{{&gradient.value, &filter, &first, &second, 0.1}},

@@ -67,25 +67,13 @@ TEST_CASE("a run stopped twice, with other worker counts, writes the same bytes"
 TEST_CASE("a loss that is not finite names the layer and keeps the last epoch's checkpoint", "[train]") {
     const Quiet quiet;
     const SampleSet set = samples();
-    const auto train = [&](const std::string& folder, double second_rate) {
-        Interrupt::install();
-        Task task = task_for(set);
-        task.stages = {{"all", {}, "", 1e-3, 0, 1}};
-        if (second_rate > 0) task.stages.push_back({"wild", {}, "", second_rate, 0, 1});
-        Small<float, Cpu> net(3);
-        FrozenFront<Small<float, Cpu>> front(task.form);
-        run_training<Small<float, Cpu>>(net, task, front, options_in(folder, "legacy", 1), [](auto&) {
-            return Verdict{0.5, "0.5", ""};
-        });
-    };
     const scratch::Directory good;
-    train(good.path(), 0);
-    // Adam's step is about the rate: weights of 1e37 whose sums are too large for float, and weights of infinity.
+    train_wildly<Cpu>(set, good.path(), 0);
     for (const auto& [wild, words] :
          {std::pair{1e37, "conv2d"}, {1e39, "the parameter conv1.weight is no longer finite"}}) {
         const double rate = wild;  // clang 14 captures no structured bindings
         const scratch::Directory folder;
-        const std::string sentence = scratch::refusal<NumericError>([&] { train(folder.path(), rate); });
+        const std::string sentence = scratch::refusal<NumericError>([&] { train_wildly<Cpu>(set, folder.path(), rate); });
         CAPTURE(rate, sentence);
         CHECK_THAT(sentence, ContainsText(words));
         CHECK_THAT(sentence, ContainsText("conv1") && ContainsText("finite"));

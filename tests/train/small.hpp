@@ -144,6 +144,20 @@ int run(const SampleSet& set, const Options& options, std::size_t stop, std::siz
     return code;
 }
 
+/// A stage of one epoch, and, unless `second_rate` is 0, another at that rate: by 1e37 Adam's steps leave weights whose sums are
+/// too large for float, by 1e39 weights of infinity.
+template <class D> void train_wildly(const SampleSet& set, const std::string& folder, double second_rate) {
+    Interrupt::install();
+    Task task = task_for(set);
+    task.stages = {{"all", {}, "", 1e-3, 0, 1}};
+    if (second_rate > 0) task.stages.push_back({"wild", {}, "", second_rate, 0, 1});
+    Small<float, D> net(3);
+    FrozenFront<Small<float, D>> front(task.form);
+    run_training<Small<float, D>>(net, task, front, options_in(folder, "legacy", 1), [](auto&) {
+        return Verdict{0.5, "0.5", ""};
+    });
+}
+
 /// log.csv without the columns that measure time and memory.
 inline std::string log_of(const std::string& folder) {
     std::istringstream in(scratch::bytes_of(folder + "/log.csv"));

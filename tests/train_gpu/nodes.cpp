@@ -1,5 +1,5 @@
-// How many kernels, copies and fills a recorded training step of ResNet50 takes: each costs a card some 3 us however little
-// it does, which is most of a step's time at small batches.
+// How many kernels, copies and fills a recorded training step of ResNet50 takes: each costs a card time to start, however
+// little it does.
 #include <holon/graph/softmax.hpp>
 #include <holon/model/patch_classifier.hpp>
 #include <holon/optim/adam.hpp>

@@ -109,7 +109,7 @@ class Variable {
         if (!seed) seed = full<T, D>(shape(), T(1.0f), context());
         expects(seed.shape() == shape(), "backward: seed ", seed.shape(), " for a value ", shape());
         node()->gradient() = std::move(seed);
-        op::GradientBatch<D> batch(context());
+        op::DeferredGradients<D> batch(context());
         run_backward(node_);
         batch.finish();
     }

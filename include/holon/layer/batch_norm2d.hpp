@@ -19,11 +19,11 @@ struct BatchNorm2d : Named, FollowsStatistics {
         return statistics == Statistics::fixed ? BatchNormState::frozen : BatchNormState::batch;
     }
 
-    Variable<T, D> operator()(const Unshifted<T, D>& x, Mode mode) { return run(x, nullptr, false, mode); }
+    Variable<T, D> operator()(const NormInput<T, D>& x, Mode mode) { return run(x, nullptr, false, mode); }
     /// max(batch_norm(x), 0) in one pass.
-    Variable<T, D> relu(const Unshifted<T, D>& x, Mode mode) { return run(x, nullptr, true, mode); }
+    Variable<T, D> relu(const NormInput<T, D>& x, Mode mode) { return run(x, nullptr, true, mode); }
     /// max(batch_norm(x) + residual, 0) in one pass.
-    Variable<T, D> add_relu(const Unshifted<T, D>& x, const Variable<T, D>& residual, Mode mode) {
+    Variable<T, D> add_relu(const NormInput<T, D>& x, const Variable<T, D>& residual, Mode mode) {
         return run(x, &residual, true, mode);
     }
 
@@ -39,7 +39,7 @@ struct BatchNorm2d : Named, FollowsStatistics {
     State<A, D> running_mean, running_var;
 
  private:
-    Variable<T, D> run(const Unshifted<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode);
+    Variable<T, D> run(const NormInput<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode);
 };
 
 template <Element T, Device D>
@@ -53,11 +53,11 @@ BatchNorm2d<T, D>::BatchNorm2d(int channels, const BatchNormOptions& o)
 }
 
 template <Element T, Device D>
-Variable<T, D> BatchNorm2d<T, D>::run(const Unshifted<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
+Variable<T, D> BatchNorm2d<T, D>::run(const NormInput<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
     return within(name, [&] {
         return holon::batch_norm(x.x, residual, weight.variable(), bias.variable(), running_mean.writable(),
                                  running_var.writable(), relu, state(mode), options,
-                                 x.shift ? &*x.shift : nullptr);
+                                 x.left_out_bias ? &*x.left_out_bias : nullptr);
     });
 }
 

@@ -86,7 +86,7 @@ Bottleneck<T, D>::Bottleneck(const BottleneckOptions& o, Random& random)
 template <Element T, Device D> Variable<T, D> Bottleneck<T, D>::operator()(const Variable<T, D>& x, Mode mode) {
     Variable<T, D> y = bn1.relu(conv1.before(bn1, x, mode), mode);
     y = bn2.relu(conv2.before(bn2, y, mode), mode);
-    const Unshifted<T, D> z = conv3.before(bn3, y, mode);
+    const NormInput<T, D> z = conv3.before(bn3, y, mode);
     return bn3.add_relu(z, downsample ? (*downsample)(x, mode) : x, mode);
 }
 

@@ -7,14 +7,14 @@
 
 namespace holon {
 
-/// What a batch norm takes from a convolution: its result, and the bias that was left out of it, if one was.
+/// What a batch norm is given: an image and, where a convolution's bias was left out of it, that bias.
 template <Element T, Device D>
-struct Unshifted {
+struct NormInput {
     Variable<T, D> x;
-    std::optional<Variable<Accumulate<T>, D>> shift;
-    Unshifted(Variable<T, D> value) : x(std::move(value)) {}
-    Unshifted(Variable<T, D> value, Variable<Accumulate<T>, D> left_out)
-        : x(std::move(value)), shift(std::move(left_out)) {}
+    std::optional<Variable<Accumulate<T>, D>> left_out_bias;
+    NormInput(Variable<T, D> value) : x(std::move(value)) {}
+    NormInput(Variable<T, D> value, Variable<Accumulate<T>, D> left_out)
+        : x(std::move(value)), left_out_bias(std::move(left_out)) {}
 };
 
 /// `weight` is (out, r, s, in), He normal; `bias` (1, 1, 1, out), zero, only if asked for.
@@ -31,7 +31,7 @@ struct Conv2d : Named {
     Variable<T, D> relu(const Variable<T, D>& x, Mode) { return run(x, true); }
     /// For the batch norm that follows: without the bias if that normalises by the batch's own mean, in which a bias
     /// cancels. It saves a GPU a pass over the result, and another over its gradient.
-    template <class Norm> Unshifted<T, D> before(const Norm& norm, const Variable<T, D>& x, Mode mode) {
+    template <class Norm> NormInput<T, D> before(const Norm& norm, const Variable<T, D>& x, Mode mode) {
         if (!bias || norm.state(mode) != BatchNormState::batch) return run(x, false);
         Conv2dOptions o = options;
         o.bias = false;

@@ -122,10 +122,10 @@ void expects_batch_norm(const char* op, const Tensor<T, D>& x, const Tensor<T, D
     if (beside) expects_same(op, x, *beside);
 }
 template <Element T, Device D>
-void expects_conv2d_relu(const Tensor<T, D>& y, const Tensor<T, D>& dy, const Tensor<T, D>& passed,
+void expects_conv2d_relu(const Tensor<T, D>& y, const Tensor<T, D>& dy, const Tensor<T, D>& masked,
                          const Tensor<Accumulate<T>, D>* dbias) {
     expects_same("conv2d_relu_backward", y, dy);
-    expects_same("conv2d_relu_backward", y, passed);
+    expects_same("conv2d_relu_backward", y, masked);
     if (dbias) expects_channels("conv2d_relu_backward", y.shape(), *dbias);
 }
 template <Element T, Device D>

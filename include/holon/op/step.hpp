@@ -15,12 +15,12 @@ namespace holon::op {
 template <class D>
 concept Immediate = Device<D> && !std::same_as<D, Gpu>;
 
-template <> class GradientBatch<Cpu> {
+template <> class DeferredGradients<Cpu> {
  public:
-    explicit GradientBatch(Context<Cpu>&) {}
+    explicit DeferredGradients(Context<Cpu>&) {}
     void finish() {}
 };
-/// Completes the gradients that there are, for whoever is to write to one again within a `GradientBatch`.
+/// Completes the gradients that there are, for whoever is to write to one again within a `DeferredGradients`.
 inline void finish_gradients(Context<Cpu>&) {}
 
 /// True where a backend keeps a form of its own of a filter that it has seen twice since it was written.

@@ -81,7 +81,7 @@ struct MaxPooled {
 
 /// While it lives, gradients of parameters may be incomplete until `finish` is called: a device may have work on them that
 /// it does faster for many at once. Destroyed without it, that work is left out.
-template <Device D> class GradientBatch;
+template <Device D> class DeferredGradients;
 
 /// Where a dropout mask's random numbers come from: element i belongs to counter `first + i / 4`, word i % 4.
 struct DropoutMask {

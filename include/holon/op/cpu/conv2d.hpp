@@ -74,18 +74,18 @@ Tensor<T, Cpu> conv2d_relu(Context<Cpu>& context, const Tensor<T, Cpu>& x, const
     cpu::relu(std::as_const(y).data(), y.data(), y.size());
     return y;
 }
-/// With y the result of `conv2d_relu`: `passed` = dy where y > 0, else 0, which is the gradient of `conv2d`'s result; it may
+/// With y the result of `conv2d_relu`: `masked` = dy where y > 0, else 0, which is the gradient of `conv2d`'s result; it may
 /// share the storage of dy. `dbias`, where not null, gets its sum over n, h, w, assigned or added.
 template <Element T>
 void conv2d_relu_backward(Context<Cpu>& context, const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& dy,
-                          Tensor<T, Cpu>& passed, Tensor<Accumulate<T>, Cpu>* dbias, Gradient mode) {
+                          Tensor<T, Cpu>& masked, Tensor<Accumulate<T>, Cpu>* dbias, Gradient mode) {
     using A = Accumulate<T>;
-    expects_conv2d_relu(y, dy, passed, dbias);
-    if (!dbias) return relu_backward(context, y, dy, passed, Gradient::assign);
+    expects_conv2d_relu(y, dy, masked, dbias);
+    if (!dbias) return relu_backward(context, y, dy, masked, Gradient::assign);
     const Shape s = y.shape();
     std::vector<double> sum, unused;
     const T *at = y.data(), *from = dy.data();
-    T* to = passed.data();
+    T* to = masked.data();
     cpu::two_sums<A>(s.rows(), s.c, sum, unused, [=](std::int64_t r, A* a, A*) {
         const std::int64_t row = r * s.c;
 #pragma omp simd

@@ -72,18 +72,18 @@ Tensor<T, Gpu> conv2d_relu(Context<Gpu>& context, const Tensor<T, Gpu>& x, const
 }
 template <Element T>
 void conv2d_relu_backward(Context<Gpu>& context, const Tensor<T, Gpu>& y, const Tensor<T, Gpu>& dy,
-                          Tensor<T, Gpu>& passed, Tensor<float, Gpu>* dbias, Gradient mode) {
-    expects_conv2d_relu(y, dy, passed, dbias);
+                          Tensor<T, Gpu>& masked, Tensor<float, Gpu>* dbias, Gradient mode) {
+    expects_conv2d_relu(y, dy, masked, dbias);
     const auto queue = gpu_detail::queue(context);
     if (!dbias || y.size() == 0) {
         if (dbias && mode == Gradient::assign) context.clear(dbias->data(), std::size_t(dbias->size()) * sizeof(float));
-        gpu::relu_backward(queue, y.size(), y.data(), dy.data(), passed.data(), false);
+        gpu::relu_backward(queue, y.size(), y.data(), dy.data(), masked.data(), false);
         return;
     }
     const Shape s = y.shape();
     const int c = gpu_detail::narrow("conv2d_relu_backward", s.c);
     auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
-    gpu::bias_relu_backward(queue, s.rows(), c, y.data(), dy.data(), passed.data(), scratch.data(), dbias->data(),
+    gpu::bias_relu_backward(queue, s.rows(), c, y.data(), dy.data(), masked.data(), scratch.data(), dbias->data(),
                             gpu_detail::adds(mode));
 }
 

@@ -1,4 +1,4 @@
-// op/gpu/kernels.hpp: what cuda/holon/kernels.cu offers the host: plain numbers and pointers into the device's memory,
+// op/gpu/kernels.hpp: what the sources in cuda/holon offer the host: plain numbers and pointers into the device's memory,
 // and no CUDA header. Launchers return at once; the work follows in the queue's stream.
 #pragma once
 #include <cstdint>
@@ -137,24 +137,24 @@ template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, 
 /// `scratch` here and below has `sums_scratch` floats (op/gpu/columns.hpp).
 template <class T>
 void channel_sum(const Queue&, std::int64_t rows, int channels, const T* dy, float* scratch, float* out, bool add);
-/// Writes dy where y > 0, else 0, to `passed`, which may be dy, and sums that into `dbias`.
+/// Writes dy where y > 0, else 0, to `masked`, which may be dy, and sums that into `dbias`.
 template <class T>
-void bias_relu_backward(const Queue&, std::int64_t rows, int channels, const T* y, const T* dy, T* passed,
+void bias_relu_backward(const Queue&, std::int64_t rows, int channels, const T* y, const T* dy, T* masked,
                         float* scratch, float* dbias, bool add);
 /// Mean and 1 / sqrt(variance + epsilon) of each channel; moves the running statistics.
 template <class T>
 void batch_statistics(const Queue&, std::int64_t rows, int channels, const T* x, float epsilon,
                       const RunningStatistics& running, float* scratch, float* mean, float* inverse_deviation);
 void inverse_deviation(const Queue&, int channels, const float* variance, float epsilon, float* out);
-/// `passed`, null or a byte for each pack of `pack_width<T>` channels of a row, is written where there are `relu` and residual: bit i says that
+/// `mask_bits`, null or a byte for each pack of `pack_width<T>` channels of a row, is written where there are `relu` and residual: bit i says that
 /// the ReLU let the pack's channel i through.
 template <class T>
 void batch_norm(const Queue&, std::int64_t rows, int channels, const T* x, const T* residual, const Channels&,
-                bool relu, T* y, std::uint8_t* passed);
-/// `passed` null: with `relu`, what it let through is taken from the normalised x. The residual's gradient may lie over
+                bool relu, T* y, std::uint8_t* mask_bits);
+/// `mask_bits` null: with `relu`, what it let through is taken from the normalised x. The residual's gradient may lie over
 /// dy where it is assigned.
 template <class T>
-void batch_norm_backward(const Queue&, std::int64_t rows, int channels, const T* x, const std::uint8_t* passed,
+void batch_norm_backward(const Queue&, std::int64_t rows, int channels, const T* x, const std::uint8_t* mask_bits,
                          const T* dy, const Channels&, bool relu, bool batch_statistics, const BatchNormTargets<T>&,
                          float* scratch);
 

@@ -58,7 +58,7 @@ class PendingGradients {
 
     /// `to` becomes `from`, or has it added, at `flush`, or at once where nobody will flush.
     template <Element T> void add(const Tensor<T, Gpu>& from, Tensor<float, Gpu>& to, Gradient mode) {
-        if (waiting_ == 0) {
+        if (open_ == 0) {
             gpu::carry(queue(context_), to.size(), from.data(), to.data(), adds(mode));
             return;
         }
@@ -86,9 +86,9 @@ class PendingGradients {
             [numbered, size](std::span<std::uint8_t> to) { std::memcpy(to.data(), numbered.data(), size); }, context_);
         gpu::widen_gradients(queue(context_), as<gpu::NarrowGradient>(table), int(numbered.size()), chunks);
     }
-    void wait() { ++waiting_; }
-    void wait_no_more() {
-        if (--waiting_ > 0) return;
+    void begin() { ++open_; }
+    void end() {
+        if (--open_ > 0) return;
         parts_.clear();
         kept_.clear();
         bytes_ = 0;
@@ -99,19 +99,19 @@ class PendingGradients {
     std::vector<gpu::NarrowGradient> parts_;
     std::vector<std::shared_ptr<Storage<Gpu>>> kept_;
     std::size_t bytes_ = 0;
-    int waiting_ = 0;
+    int open_ = 0;
 };
 
 }  // namespace gpu_detail
 
-template <> class GradientBatch<Gpu> {
+template <> class DeferredGradients<Gpu> {
  public:
-    explicit GradientBatch(Context<Gpu>& context) : pending_(context.state<gpu_detail::PendingGradients>()) {
-        pending_.wait();
+    explicit DeferredGradients(Context<Gpu>& context) : pending_(context.state<gpu_detail::PendingGradients>()) {
+        pending_.begin();
     }
-    ~GradientBatch() { pending_.wait_no_more(); }
-    GradientBatch(const GradientBatch&) = delete;
-    GradientBatch& operator=(const GradientBatch&) = delete;
+    ~DeferredGradients() { pending_.end(); }
+    DeferredGradients(const DeferredGradients&) = delete;
+    DeferredGradients& operator=(const DeferredGradients&) = delete;
     void finish() { pending_.flush(); }
 
  private:

@@ -44,7 +44,7 @@ struct Ledger {
     std::size_t workspace_budget = std::size_t(256) << 20;
     bool on_gpu = true;  ///< else the planned device is this processor
     int multiprocessors = 132;  ///< of the planned GPU
-    /// Gradients in 16 bits that wait to be widened; see op::GradientBatch. `waiting` batches are open.
+    /// Gradients in 16 bits that wait to be widened; see op::DeferredGradients. `waiting` batches are open.
     std::vector<std::shared_ptr<Storage<Plan>>> pending;
     std::size_t pending_bytes = 0;
     int waiting = 0;

@@ -88,14 +88,14 @@ void convolve(Context<Plan>& context, Direction direction, const Shape& x, const
 
 }  // namespace plan
 
-template <> class GradientBatch<Plan> {
+template <> class DeferredGradients<Plan> {
  public:
-    explicit GradientBatch(Context<Plan>& context) : ledger_(context.state<plan::Ledger>()) { ++ledger_.waiting; }
-    ~GradientBatch() {
+    explicit DeferredGradients(Context<Plan>& context) : ledger_(context.state<plan::Ledger>()) { ++ledger_.waiting; }
+    ~DeferredGradients() {
         if (--ledger_.waiting == 0) finish();
     }
-    GradientBatch(const GradientBatch&) = delete;
-    GradientBatch& operator=(const GradientBatch&) = delete;
+    DeferredGradients(const DeferredGradients&) = delete;
+    DeferredGradients& operator=(const DeferredGradients&) = delete;
     void finish() {
         ledger_.pending.clear();
         ledger_.pending_bytes = 0;
@@ -129,10 +129,10 @@ Tensor<T, Plan> conv2d_relu(Context<Plan>& context, const Tensor<T, Plan>& x, co
 }
 template <Element T>
 void conv2d_relu_backward(Context<Plan>& context, const Tensor<T, Plan>& y, const Tensor<T, Plan>& dy,
-                          Tensor<T, Plan>& passed, Tensor<Accumulate<T>, Plan>* dbias, Gradient) {
-    expects_conv2d_relu(y, dy, passed, dbias);
+                          Tensor<T, Plan>& masked, Tensor<Accumulate<T>, Plan>* dbias, Gradient) {
+    expects_conv2d_relu(y, dy, masked, dbias);
     const auto scratch = dbias ? plan::sums_of(context, y) : plan::Bytes();
-    plan::note(context, "bias_relu_backward", y.shape(), y.shape(), plan::traffic(y, dy, passed));
+    plan::note(context, "bias_relu_backward", y.shape(), y.shape(), plan::traffic(y, dy, masked));
 }
 template <Element T>
 void conv2d_backward_input(Context<Plan>& context, const Tensor<T, Plan>& dy, const Tensor<Accumulate<T>, Plan>& filter,
