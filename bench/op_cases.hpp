@@ -24,7 +24,7 @@ template <class D> struct Case {
 
 /// Image shapes that ops of a training step have, each once: see `shapes_of`.
 struct Shapes {
-    std::vector<Shape> normalised, residual, plain, biased, pooled;
+    std::vector<Shape> normalised, residual, paired, plain, biased, pooled;
     Pool2dOptions pool;
     Shape map;  ///< the last
 };
@@ -48,6 +48,7 @@ inline Shapes shapes_of(const std::string& network, const Shape& image) {
     for (const auto& e : ledger.entries) {
         const double image_bytes = 4.0 * double(e.image.size());
         if (e.op == "batch_norm") put(e.bytes > 2.5 * image_bytes ? shapes.residual : shapes.normalised, e.image);
+        if (e.op == "batch_norm_pair") put(shapes.paired, e.image);
         if (e.op == "relu") put(shapes.plain, e.image);
         if (e.op == "channel_sum" && e.image.h > 1) put(shapes.biased, e.image);
         if (e.op == "max_pool2d") put(shapes.pooled, e.image);
@@ -67,8 +68,10 @@ template <class T, class D> class Cases {
         const Shapes shapes = shapes_of(network_, image);
         for (const Shape& s : shapes.normalised) batch_norm(s, false);
         for (const Shape& s : shapes.residual) batch_norm(s, true);
+        for (const Shape& s : shapes.paired) batch_norm_pair(s);
         std::vector<Shape> elementwise = shapes.plain;
         for (const Shape& s : shapes.residual) put(elementwise, s);
+        for (const Shape& s : shapes.paired) put(elementwise, s);
         for (const Shape& s : elementwise) relu_and_add(s);
         for (const Shape& s : shapes.biased) channel_sum(s);
         for (const Shape& s : shapes.pooled) max_pool(s, shapes.pool);
@@ -122,6 +125,29 @@ template <class T, class D> class Cases {
                 wanted.x = &dx, wanted.weight = &dw, wanted.bias = &db;
                 if (dr) wanted.residual = &dr;
                 op::batch_norm_backward(context, x, y ? &y : nullptr, dy, normal, true, true, wanted);
+            };
+        });
+    }
+
+    void batch_norm_pair(const Shape& s) {
+        const double x = image_bytes(s), mask = std::same_as<D, Cpu> ? x : x / double(8 * sizeof(T));
+        add("batch_norm_pair+relu", s, 3 * x, [s](Context<D>& context) {
+            return [&context, x = random_on<T, D>(s, 1), r = random_on<T, D>(s, 2), normal = normalization(s.c)] {
+                op::batch_norm_pair(context, x, normal, r, normal, true);
+            };
+        });
+        // The sums need both images, dy and the mask; then both gradients need them again.
+        add("batch_norm_pair+relu backward", s, 8 * x + 2 * mask, [s](Context<D>& context) {
+            const auto normal = normalization(s.c);
+            const Shape v = vector_shape(s.c);
+            const auto from = random_on<T, D>(s, 1), r = random_on<T, D>(s, 2);
+            return [&context, x = from, r, normal, mask = op::batch_norm_pair(context, from, normal, r, normal, true).mask,
+                    dy = random_on<T, D>(s, 3), dx = Image(s), dr = Image(s), dw = Tensor<A, D>(v), db = Tensor<A, D>(v),
+                    dw_beside = Tensor<A, D>(v), db_beside = Tensor<A, D>(v)]() mutable {
+                op::BatchNormGradients<T, D> wanted, beside;
+                wanted.x = &dx, wanted.weight = &dw, wanted.bias = &db;
+                beside.x = &dr, beside.weight = &dw_beside, beside.bias = &db_beside;
+                op::batch_norm_pair_backward(context, x, normal, r, normal, mask, dy, true, wanted, beside);
             };
         });
     }

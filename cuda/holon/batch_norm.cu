@@ -1,5 +1,5 @@
 // batch_norm.cu: launchers (op/gpu/kernels.hpp) of sums over the rows of an image, batch norm, and biases.
-#include <holon/batch_norm.cuh>
+#include <holon/batch_norm_pair.cuh>
 #include <holon/launch.cuh>
 
 namespace holon::gpu {
@@ -20,17 +20,13 @@ template <class T, class F, class... P> void by_fit(std::int64_t channels, const
     by_width<T>(channels, [&]<int W>() { f.template operator()<W != 1>(); }, pointers...);
 }
 
-/// Sums into `partial`; returns the number of parts.
-template <class Rows>
-int start_sums(const Queue& queue, const Columns& c, std::int64_t rows, int channels, const Rows& take,
-               float* partial) {
-    const int parts = int(sum_parts(queue.multiprocessors, c, rows, Rows::blocks));
-    launch(queue, channel_sums<Rows>, grid_of(c, parts), block_of(c), rows, channels, take, partial);
-    return parts;
+/// Takes sums over the rows, with `partial` for the parts', and finishes them.
+template <class T, class Rows>
+void start_sums(const Queue& queue, std::int64_t rows, int channels, const Rows& take, float* partial) {
+    const Columns c = sum_columns<T>(channels);
+    launch(queue, channel_sums<Rows>, grid_of(c, sum_parts(queue.multiprocessors, c, rows, Rows::blocks)), block_of(c), rows,
+           channels, take, partial, queue.arrived);
 }
-
-dim3 finishing_grid(int channels) { return dim3(unsigned(divided_up(channels, finish_lanes))); }
-dim3 finishing_block() { return dim3(finish_lanes, finish_lines); }
 
 }  // namespace
 
@@ -39,23 +35,18 @@ void channel_sum(const Queue& queue, std::int64_t rows, int channels, const T* d
                  bool add) {
     by_fit<T>(
         channels,
-        [&]<bool Whole>() {
-            const int parts = start_sums(queue, columns_of<T>(channels), rows, channels, SumRows<T, Whole>{dy}, scratch);
-            launch(queue, finish_sum, finishing_grid(channels), finishing_block(), parts, channels, scratch, out, add);
-        },
+        [&]<bool Whole>() { start_sums<T>(queue, rows, channels, SumRows<T, Whole>{{out, add}, dy}, scratch); },
         dy);
 }
 template <class T>
 void batch_statistics(const Queue& queue, std::int64_t rows, int channels, const T* x, float epsilon,
                       const RunningStatistics& running, float* scratch, float* mean, float* inverse_deviation) {
-    float *const level = scratch, *const partial = scratch + 2 * channels;
     by_fit<T>(
         channels,
         [&]<bool Whole>() {
-            const int parts = start_sums(queue, columns_of<T>(channels), rows, channels,
-                                         MomentRows<T, Whole>{x, level, {}}, partial);
-            launch(queue, finish_moments, finishing_grid(channels), finishing_block(), parts, rows, channels, partial,
-                   level, epsilon, running, mean, inverse_deviation);
+            start_sums<T>(queue, rows, channels,
+                          MomentRows<T, Whole>{x, scratch, epsilon, running, mean, inverse_deviation, {}},
+                          scratch + channels);
         },
         x);
 }
@@ -91,18 +82,17 @@ void batch_norm_backward(const Queue& queue, std::int64_t rows, int channels, co
     MaskBy mask = !relu ? MaskBy::nothing : mask_bits ? MaskBy::bits : MaskBy::x;
     // The sums' pass leaves the gradient behind the ReLU for the pass that follows it, if it is wanted by itself.
     const bool kept = sums && mask == MaskBy::bits && wanted.residual && !wanted.add_residual;
-    float* const tilt = by_batch ? scratch : nullptr;
-    float *const level = scratch + channels, *const partial = scratch + 2 * channels;
+    const VectorGradients vectors{wanted.weight,     wanted.bias,
+                                  wanted.add_weight, wanted.add_bias,
+                                  by_batch ? scratch : nullptr, scratch + channels};
     const Columns c = columns_of<T>(channels);
     BackwardInput<T> in{x, dy, mask_bits};
     by_fit<T>(
         channels,
         [&]<bool Whole>() {
             const auto take_sums = [&]<MaskBy by, bool Keep>() {
-                const GradientRows<T, Whole, by, Keep> take{in, normal, wanted.residual, {}};
-                const int parts = start_sums(queue, c, rows, channels, take, partial);
-                launch(queue, finish_gradients, finishing_grid(channels), finishing_block(), parts, rows, channels,
-                       partial, normal, wanted.weight, wanted.add_weight, wanted.bias, wanted.add_bias, tilt, level);
+                start_sums<T>(queue, rows, channels, GradientRows<T, Whole, by, Keep>{in, normal, wanted.residual, vectors, {}},
+                              scratch + 2 * channels);
             };
             if (kept)
                 take_sums.template operator()<MaskBy::bits, true>();
@@ -119,15 +109,55 @@ void batch_norm_backward(const Queue& queue, std::int64_t rows, int channels, co
             const auto grid = [&](int resident) { return passing_grid(queue, c, rows, resident); };
             if (residual || wanted.add_x || mask == MaskBy::bits)
                 launch(queue, batch_norm_backward_any<T, Whole>, grid(any_backward_blocks), block_of(c), rows, channels, in,
-                       mask, normal, tilt, level, wanted.x, wanted.add_x, residual, wanted.add_residual);
+                       mask, normal, vectors.tilt, vectors.level, wanted.x, wanted.add_x, residual, wanted.add_residual);
             else if (mask == MaskBy::x)
                 launch(queue, gpu::batch_norm_backward<T, Whole, MaskBy::x>, grid(backward_blocks), block_of(c), rows,
-                       channels, in, normal, tilt, level, wanted.x);
+                       channels, in, normal, vectors.tilt, vectors.level, wanted.x);
             else
                 launch(queue, gpu::batch_norm_backward<T, Whole, MaskBy::nothing>, grid(backward_blocks), block_of(c), rows,
-                       channels, in, normal, tilt, level, wanted.x);
+                       channels, in, normal, vectors.tilt, vectors.level, wanted.x);
         },
         x, dy, wanted.x, wanted.residual);
+}
+template <class T>
+void batch_norm_pair(const Queue& queue, std::int64_t rows, int channels, const T* x, const Channels& normal,
+                     const T* residual, const Channels& of_residual, T* y, std::uint8_t* mask_bits) {
+    if (rows == 0) return;
+    const Columns c = columns_of<T>(channels);
+    by_fit<T>(
+        channels,
+        [&]<bool Whole>() {
+            launch(queue, batch_norm_pair_forward<T, Whole>, passing_grid(queue, c, rows, pair_blocks), block_of(c), rows,
+                   channels, x, normal, residual, of_residual, y, mask_bits);
+        },
+        x, residual, y);
+}
+template <class T>
+void batch_norm_pair_backward(const Queue& queue, std::int64_t rows, int channels, const T* x, const Channels& normal,
+                              const T* residual, const Channels& of_residual, const std::uint8_t* mask_bits, const T* dy,
+                              bool batch_statistics, const BatchNormTargets<T>& wanted,
+                              const BatchNormTargets<T>& wanted_beside, float* scratch) {
+    if (rows == 0) return;
+    const auto vectors = [&](const BatchNormTargets<T>& w, float* tilt) {
+        const bool by_batch = w.x && batch_statistics;
+        return VectorGradients{w.weight, w.bias, w.add_weight, w.add_bias, by_batch ? tilt : nullptr, tilt + channels};
+    };
+    const auto asks_sums = [&](const BatchNormTargets<T>& w) { return w.weight || w.bias || (w.x && batch_statistics); };
+    const VectorGradients to = vectors(wanted, scratch), to_beside = vectors(wanted_beside, scratch + 2 * channels);
+    const PairInput<T> in{x, residual, dy, mask_bits};
+    by_fit<T>(
+        channels,
+        [&]<bool Whole>() {
+            if (asks_sums(wanted) || asks_sums(wanted_beside))
+                start_sums<T>(queue, rows, channels,
+                              PairGradientRows<T, Whole>{in, normal, of_residual, to, to_beside, {}, {}}, scratch + 4 * channels);
+            if (!wanted.x && !wanted_beside.x) return;
+            const Columns c = columns_of<T>(channels);
+            launch(queue, gpu::batch_norm_pair_backward<T, Whole>, passing_grid(queue, c, rows, pair_blocks), block_of(c),
+                   rows, channels, in, PairTarget<T>{normal, to.tilt, to.level, wanted.x, wanted.add_x},
+                   PairTarget<T>{of_residual, to_beside.tilt, to_beside.level, wanted_beside.x, wanted_beside.add_x});
+        },
+        x, residual, dy, wanted.x, wanted_beside.x);
 }
 template <class T>
 void add_bias(const Queue& queue, std::int64_t rows, int channels, const float* bias, bool relu, T* y) {
@@ -147,9 +177,7 @@ void bias_relu_backward(const Queue& queue, std::int64_t rows, int channels, con
     by_fit<T>(
         channels,
         [&]<bool Whole>() {
-            const int parts = start_sums(queue, columns_of<T>(channels), rows, channels,
-                                         ReluRows<T, Whole>{y, dy, masked}, scratch);
-            launch(queue, finish_sum, finishing_grid(channels), finishing_block(), parts, channels, scratch, dbias, add);
+            start_sums<T>(queue, rows, channels, ReluRows<T, Whole>{{dbias, add}, y, dy, masked}, scratch);
         },
         y, dy, masked);
 }
@@ -163,7 +191,12 @@ void bias_relu_backward(const Queue& queue, std::int64_t rows, int channels, con
     template void batch_norm(const Queue&, std::int64_t, int, const T*, const T*, const Channels&, bool, T*,          \
         std::uint8_t*);                                                                                               \
     template void batch_norm_backward(const Queue&, std::int64_t, int, const T*, const std::uint8_t*, const T*,       \
-        const Channels&, bool, bool, const BatchNormTargets<T>&, float*);
+        const Channels&, bool, bool, const BatchNormTargets<T>&, float*);                                             \
+    template void batch_norm_pair(const Queue&, std::int64_t, int, const T*, const Channels&, const T*,               \
+        const Channels&, T*, std::uint8_t*);                                                                          \
+    template void batch_norm_pair_backward(const Queue&, std::int64_t, int, const T*, const Channels&, const T*,      \
+        const Channels&, const std::uint8_t*, const T*, bool, const BatchNormTargets<T>&, const BatchNormTargets<T>&, \
+        float*);
 
 HOLON_BATCH_NORM_OF(float)
 HOLON_BATCH_NORM_OF(bfloat16)

@@ -23,17 +23,20 @@ constexpr int level_rows = 32;
 /// that a large common value costs no digits. It is a number of T: the others differ from it by what float holds, and
 /// sums of 16-bit numbers do not round the same way at every step. Part 0 writes it down.
 template <class T, bool Whole> struct MomentRows {
-    static constexpr int blocks = most_sum_blocks, ahead = rows_ahead<Whole>(4);
+    static constexpr int sums = 2, blocks = most_sum_blocks, ahead = rows_ahead<Whole>(4);
     using Channels = ChannelPack<T, Whole>;
     using Loaded = typename Channels::Raw;
     static constexpr int W = Channels::width;
     const T* x;
     float* level;
+    float epsilon;
+    RunningStatistics running;
+    float *mean, *inverse_deviation;
     float here[W];
 
     /// Has barriers. A thread takes the level of one channel of its block: they lie side by side.
     __device__ void open(const Channels& mine, std::int64_t count) {
-        HOLON_SHARED(float, levels, most_lanes * W);
+        HOLON_SHARED(float, levels, sum_lanes * W);
         const int me = int(threadIdx.y * blockDim.x + threadIdx.x), channel = int(blockIdx.x * blockDim.x) * W + me;
         const int samples = int(minimum<std::int64_t>(count, level_rows));
         if (me < int(blockDim.x) * W && channel < mine.channels) {
@@ -44,37 +47,31 @@ template <class T, bool Whole> struct MomentRows {
             }
             sum = widen(narrow<T>(sum));
             levels[me] = sum;
-            if (blockIdx.y == 0) level[channel] = sum;
+            if (blockIdx.y == 0) __stcg(level + channel, sum);
         }
         __syncthreads();
         for (int i = 0; i < W; ++i)
             here[i] = mine.inside() && mine.holds(i) ? float(levels[int(threadIdx.x) * W + i]) : 0;
     }
     __device__ Loaded load(const Channels& mine, std::int64_t row) const { return mine.load(x, row); }
-    __device__ void take(const Channels&, std::int64_t, const Loaded& loaded, float (&a)[W], float (&b)[W]) const {
+    __device__ void take(const Channels&, std::int64_t, const Loaded& loaded, float (&taken)[2][W]) const {
         for (int i = 0; i < W; ++i) {
             const float away = widen(loaded.element[i]) - here[i];
-            a[i] += away;
-            b[i] += away * away;
+            taken[0][i] += away;
+            taken[1][i] += away * away;
         }
     }
+    /// Mean and inverse deviation by the biased variance, and the running statistics moved on.
+    __device__ void finish(int k, const double (&sum)[2], std::int64_t count) const {
+        const double away = sum[0] / double(count), spread = sum[1] / double(count) - away * away;
+        const float middle = float(double(__ldcg(level + k)) + away), variance = float(maximum(0.0, spread));
+        mean[k] = middle;
+        inverse_deviation[k] = 1 / sqrtf(variance + epsilon);
+        const float joins = running.shift ? middle + running.shift[k] : middle;
+        running.mean[k] = running.keep * running.mean[k] + running.mean_share * joins;
+        running.variance[k] = running.keep * running.variance[k] + running.variance_share * variance;
+    }
 };
-
-/// From the parts' sums: mean and inverse deviation by the biased variance, and the running statistics moved on.
-__global__ void __launch_bounds__(finish_lanes* finish_lines)
-    finish_moments(int parts, std::int64_t count, int channels, const float* partial, const float* level, float epsilon,
-                   RunningStatistics running, float* mean, float* inverse_deviation) {
-    const Totals sum = totals(parts, channels, partial);
-    const int k = finished_channel(channels);
-    if (k < 0) return;
-    const double away = sum.first / double(count), spread = sum.second / double(count) - away * away;
-    const float middle = float(double(level[k]) + away), variance = float(maximum(0.0, spread));
-    mean[k] = middle;
-    inverse_deviation[k] = 1 / sqrtf(variance + epsilon);
-    const float joins = running.shift ? middle + running.shift[k] : middle;
-    running.mean[k] = running.keep * running.mean[k] + running.mean_share * joins;
-    running.variance[k] = running.keep * running.variance[k] + running.variance_share * variance;
-}
 
 /// The coefficients of a thread's channels: y = (x - mean) * slope + bias.
 template <class T, bool Whole> struct Coefficients {
@@ -163,52 +160,56 @@ template <class T> struct BackwardInput {
     }
 };
 
+/// Where the gradients of a normalisation's vectors go, and what the gradient of its x needs of the sums: tilt and level of
+/// x' = slope * g + tilt * (x - mean) + level, which come from normalising by the batch's own statistics. Null: not wanted.
+struct VectorGradients {
+    float *weight, *bias;
+    bool add_weight, add_bias;
+    float *tilt, *level;
+
+    /// From the sums of g and of g * (x - mean) over `count` rows.
+    __device__ void finish(int k, double sum, double sum_away, std::int64_t count, const Channels& normal) const {
+        const double deviation = double(normal.inverse_deviation[k]), product = sum_away * deviation;
+        if (weight) weight[k] = (add_weight ? weight[k] : 0) + float(product);
+        if (bias) bias[k] = (add_bias ? bias[k] : 0) + float(sum);
+        if (!tilt) return;
+        const double slope = deviation * double(normal.weight[k]);
+        tilt[k] = float(-slope * deviation * product / double(count));
+        level[k] = float(-slope * sum / double(count));
+    }
+};
+
 /// Rows for the gradients: g and g * (x - mean), where g is dy behind the ReLU. `Keep`: g is written to `kept`, which
 /// may be dy, so that the pass that follows need not mask again.
 template <class T, bool Whole, MaskBy mask, bool Keep> struct GradientRows {
-    static constexpr int blocks = gradient_blocks, ahead = rows_ahead<Whole>(2);
+    static constexpr int sums = 2, blocks = gradient_blocks, ahead = rows_ahead<Whole>(2);
     using Channels = ChannelPack<T, Whole>;
     using Loaded = BackwardRow<T, Whole>;
     static constexpr int W = Channels::width;
     BackwardInput<T> in;
     gpu::Channels normal;
     T* kept;
+    VectorGradients to;
     Coefficients<T, Whole> by;
 
     __device__ void open(const Channels& mine, std::int64_t) {
         if (mine.inside()) by.open(mine, normal);
     }
     __device__ Loaded load(const Channels& mine, std::int64_t row) const { return in.load(mine, row, mask); }
-    __device__ void take(const Channels& mine, std::int64_t row, const Loaded& loaded, float (&a)[W],
-                         float (&b)[W]) const {
+    __device__ void take(const Channels& mine, std::int64_t row, const Loaded& loaded, float (&taken)[2][W]) const {
         float g[W];
         for (int i = 0; i < W; ++i) {
             const float away = widen(loaded.x.element[i]) - by.mean[i];
             g[i] = loaded.gradient(i, away, by, mask);
-            a[i] += g[i];
-            b[i] += g[i] * away;
+            taken[0][i] += g[i];
+            taken[1][i] += g[i] * away;
         }
         if constexpr (Keep) mine.store(kept, row, g);
     }
+    __device__ void finish(int k, const double (&sum)[2], std::int64_t count) const {
+        to.finish(k, sum[0], sum[1], count, normal);
+    }
 };
-
-/// From the parts' sums: the gradients of weight and bias, where wanted, and, where `tilt` is not null, the
-/// coefficients of x' = slope * g + tilt * (x - mean) + level, which come from normalising by the batch's own
-/// statistics.
-__global__ void __launch_bounds__(finish_lanes* finish_lines)
-    finish_gradients(int parts, std::int64_t count, int channels, const float* partial, Channels normal, float* dweight,
-                     bool add_weight, float* dbias, bool add_bias, float* tilt, float* level) {
-    const Totals sum = totals(parts, channels, partial);
-    const int k = finished_channel(channels);
-    if (k < 0) return;
-    const double deviation = double(normal.inverse_deviation[k]), product = sum.second * deviation;
-    if (dweight) dweight[k] = (add_weight ? dweight[k] : 0) + float(product);
-    if (dbias) dbias[k] = (add_bias ? dbias[k] : 0) + float(sum.first);
-    if (!tilt) return;
-    const double slope = deviation * double(normal.weight[k]);
-    tilt[k] = float(-slope * deviation * product / double(count));
-    level[k] = float(-slope * sum.first / double(count));
-}
 
 /// x' = slope * g + tilt * (x - mean) + level of a thread's channels; `tilt` and `level` null: zeros.
 template <class T, bool Whole> struct InputGradient {
@@ -227,9 +228,10 @@ template <class T, bool Whole> struct InputGradient {
         for (int i = 0; i < W; ++i) {
             const float away = widen(loaded.x.element[i]) - by.mean[i];
             g[i] = loaded.gradient(i, away, by, mask);
-            d[i] = by.slope[i] * g[i] + tilt[i] * away + level[i];
+            d[i] = at(i, g[i], away);
         }
     }
+    __device__ float at(int i, float g, float away) const { return by.slope[i] * g + tilt[i] * away + level[i]; }
 };
 
 /// dx, assigned: what a network's batch norms ask for.

@@ -52,10 +52,11 @@ template <Element T, Device D> void plan_for_device() {
 #endif
 }
 
-/// Bytes that a device's libraries take out of its memory for good, which no plan counts: cuBLAS's workspace.
-template <Device D> std::size_t kept_by_libraries() {
+/// Bytes that a device's backend takes out of its memory for good, which no plan counts: cuBLAS's workspace, and counters.
+template <Device D> std::size_t kept_by_backend() {
 #ifdef HOLON_CUDA
-    if constexpr (std::same_as<D, Gpu>) return op::gpu_detail::blas_workspace(default_context<Gpu>().card().capability);
+    if constexpr (std::same_as<D, Gpu>)
+        return op::gpu_detail::blas_workspace(default_context<Gpu>().card().capability) + op::gpu_detail::Arrivals::bytes;
 #endif
     return 0;
 }
@@ -63,7 +64,7 @@ template <Device D> std::size_t kept_by_libraries() {
 /// Bytes that a step may take: the allocator's limit (--memory), else what the machine has left. 0: not known.
 template <Device D> std::size_t memory_for_steps() {
     const std::size_t limit = default_context<D>().memory().limit();
-    if (limit != no_limit) return limit - std::min(limit, kept_by_libraries<D>());
+    if (limit != no_limit) return limit - std::min(limit, kept_by_backend<D>());
     if constexpr (std::same_as<D, Cpu>) {
         std::ifstream in("/proc/meminfo");
         for (std::string key; in >> key;) {
@@ -74,7 +75,7 @@ template <Device D> std::size_t memory_for_steps() {
     }
 #ifdef HOLON_CUDA
     if constexpr (std::same_as<D, Gpu>)
-        return std::size_t(default_context<Gpu>().card().memory) - (std::size_t(600) << 20) - kept_by_libraries<D>();
+        return std::size_t(default_context<Gpu>().card().memory) - (std::size_t(600) << 20) - kept_by_backend<D>();
 #endif
     return 0;
 }

@@ -26,7 +26,7 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     const Both<float> weight(vector_shape(c), 4);
     Both<float> bias(vector_shape(c), 5);
 
-    std::vector<float> scratch(std::size_t(gpu::sums_scratch<T>(queue.multiprocessors, rows, c)), NAN);
+    std::vector<float> scratch(std::size_t(gpu::sums_scratch<T>(queue.multiprocessors, rows, c, gpu::gradient_sums)), NAN);
     auto mean = target<float>(c), deviation = target<float>(c);
     const Both<float> running(vector_shape(c), 6), running_variance(vector_shape(c), 7);
     auto moved = running.narrow, moved_variance = running_variance.narrow;
@@ -169,6 +169,84 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
     REQUIRE(error(dshift, dshift_by_hand) < 2e-5);
 }
 
+/// Two batch norms, their sum and a ReLU, against the op in double, by vectors that need not be the images' own.
+struct PairCase {
+    bool batch, add;
+    unsigned wanted = 63;  // bits: x, weight, bias, and the residual's
+};
+
+template <class T> void check_pair(const gpu::Queue& queue, Shape s, const PairCase& o) {
+    auto& context = default_context<Cpu>();
+    const std::int64_t rows = s.rows();
+    const int c = int(s.c);
+    const Shape vector = vector_shape(c);
+    const Both<T> x(s, 1, 1.0), beside(s, 2, -1.0), dy(s, 3);
+    const std::array<Both<float>, 8> vectors{Both<float>(vector, 11), Both<float>(vector, 12, 2), Both<float>(vector, 13), Both<float>(vector, 14),
+                                             Both<float>(vector, 15), Both<float>(vector, 16, 2), Both<float>(vector, 17), Both<float>(vector, 18)};
+    const auto channels = [&](std::size_t at) {
+        return gpu::Channels{vectors[at].narrow.data(), vectors[at + 1].narrow.data(), vectors[at + 2].narrow.data(),
+                             vectors[at + 3].narrow.data()};
+    };
+    const auto normalization = [&](std::size_t at) {
+        return op::Normalization<double, Cpu>{vectors[at].wide, vectors[at + 1].wide, vectors[at + 2].wide, vectors[at + 3].wide};
+    };
+
+    auto y = target<T>(s.size());
+    constexpr int wide = gpu::pack_width<T>;
+    const int packs = (c + wide - 1) / wide;
+    std::vector<std::uint8_t> mask_bits(std::size_t(rows * packs), 255);
+    gpu::batch_norm_pair(queue, rows, c, x.narrow.data(), channels(0), beside.narrow.data(), channels(4), y.data(), mask_bits.data());
+    REQUIRE(error(y, op::batch_norm_pair(context, x.wide, normalization(0), beside.wide, normalization(4), false).y) <
+            2 * kernel_tolerance<T>());
+    for (std::int64_t i = 0; i < rows * packs; ++i)
+        for (int bit = 0; bit < 8; ++bit) {
+            const std::int64_t channel = i % packs * wide + bit;
+            const bool positive = bit < wide && channel < c && float(y[std::size_t(i / packs * c + channel)]) > 0;
+            REQUIRE((mask_bits[std::size_t(i)] >> bit & 1) == int(positive));
+        }
+    auto unmasked = target<T>(s.size());
+    gpu::batch_norm_pair(queue, rows, c, x.narrow.data(), channels(0), beside.narrow.data(), channels(4), unmasked.data(), nullptr);
+    REQUIRE(std::memcmp(unmasked.data(), y.data(), y.size() * sizeof(T)) == 0);
+
+    Tensor<double, Cpu> seen(s);
+    for (std::size_t i = 0; i < y.size(); ++i) seen.data()[i] = double(float(y[i]));
+    const op::ReluMask<double, Cpu> mask_of_op{seen, {}};
+    struct Side {
+        Both<T> old_x;
+        Both<float> old_weight, old_bias;
+        std::vector<T> x;
+        std::vector<float> weight, bias;
+        Tensor<double, Cpu> x_by_op, weight_by_op, bias_by_op;
+    };
+    const auto side = [&](std::uint64_t seed) {
+        Side out{Both<T>(s, seed), Both<float>(vector, seed + 1), Both<float>(vector, seed + 2), {}, {}, {}, {}, {}, {}};
+        const auto old = [&](const auto& both) { return o.add ? &both : nullptr; };
+        out.x = target(s.size(), old(out.old_x)), out.weight = target(c, old(out.old_weight)), out.bias = target(c, old(out.old_bias));
+        out.x_by_op = expected_onto(s, old(out.old_x)), out.weight_by_op = expected_onto(vector, old(out.old_weight)),
+        out.bias_by_op = expected_onto(vector, old(out.old_bias));
+        return out;
+    };
+    std::array<Side, 2> sides{side(20), side(30)};
+    const auto targets = [&](std::size_t i) {
+        const auto asked = [&](unsigned bit, auto& values) { return o.wanted >> 3 * i & bit ? values.data() : nullptr; };
+        return gpu::BatchNormTargets<T>{asked(1, sides[i].x), nullptr, asked(2, sides[i].weight), asked(4, sides[i].bias), o.add, false, o.add, o.add};
+    };
+    std::vector<float> scratch(std::size_t(gpu::sums_scratch<T>(queue.multiprocessors, rows, c, gpu::pair_gradient_sums)), NAN);
+    gpu::batch_norm_pair_backward(queue, rows, c, x.narrow.data(), channels(0), beside.narrow.data(), channels(4), mask_bits.data(),
+                                  dy.narrow.data(), o.batch, targets(0), targets(1), scratch.data());
+    const auto all = [](Side& of) {
+        return op::BatchNormGradients<double, Cpu>{&of.x_by_op, Gradient::add, nullptr, Gradient::add, &of.weight_by_op, Gradient::add,
+                                                   &of.bias_by_op, Gradient::add};
+    };
+    op::batch_norm_pair_backward(context, x.wide, normalization(0), beside.wide, normalization(4), mask_of_op, dy.wide, o.batch,
+                                 all(sides[0]), all(sides[1]));
+    for (std::size_t i = 0; i < 2; ++i) {
+        if (o.wanted >> 3 * i & 1) REQUIRE(error(sides[i].x, sides[i].x_by_op) < kernel_tolerance<T>());
+        if (o.wanted >> 3 * i & 2) REQUIRE(error(sides[i].weight, sides[i].weight_by_op) < 2e-5);
+        if (o.wanted >> 3 * i & 4) REQUIRE(error(sides[i].bias, sides[i].bias_by_op) < 2e-5);
+    }
+}
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("batch norm kernels agree with the op in double, in every order of threads", "[gpu][batch_norm]",
@@ -202,12 +280,30 @@ TEMPLATE_TEST_CASE("batch norm kernels agree with the op whatever is asked of th
     });
 }
 
-TEST_CASE("sums over rows join every part, and no other, around the lines that join them", "[gpu][batch_norm]") {
+TEMPLATE_TEST_CASE("kernels of two batch norms in one pass agree with the op in double", "[gpu][batch_norm]", float, bfloat16,
+                   float16) {
+    using T = TestType;
+    constexpr int wide = gpu::pack_width<T>;
+    in_every_order([&](const gpu::Queue& queue) {
+        check_pair<T>(queue, {2, 5, 3, wide}, {true, true});
+        check_pair<T>(queue, {1, 3, 7, 5}, {true, false});
+    });
     in_two_orders([&](const gpu::Queue& queue) {
-        const gpu::Queue wide{nullptr, queue.multiprocessors * 32};
-        // 33 channels: 8 rows a part, and a second block of one channel. The last part has one row.
-        for (const std::int64_t parts : {31, 32, 33, 65})
-            check<float>(wide, {1, 1, 8 * (parts - 1) + 1, 33}, {false, true, true, false});
+        check_pair<T>(queue, {1, 3, 7, 35 * wide}, {true, false});  // more packs than a block has lanes
+        check_pair<T>(queue, {1, 1, 1, 33}, {false, true});         // one position
+        check_pair<T>(queue, {1, 40, 60, 3}, {true, false});        // several rows for each thread
+        for (const bool batch : {false, true})
+            for (const unsigned wanted : {1u, 2u, 4u, 8u, 16u, 32u, 9u, 14u, 54u, 62u})
+                check_pair<T>(queue, {1, 3, 5, 2 * wide}, {batch, false, wanted});
+    });
+}
+
+TEST_CASE("sums over rows join every part, and no other, around the shares that join them", "[gpu][batch_norm]") {
+    in_two_orders([&](const gpu::Queue& queue) {
+        const gpu::Queue wide{nullptr, queue.multiprocessors * 512, queue.arrived};
+        // 33 channels: 32 rows a part, joined by 8 shares, and a second column of one channel. The last part has one row.
+        for (const std::int64_t parts : {7, 8, 9, 31, 32, 33, 65})
+            check<float>(wide, {1, 1, 32 * (parts - 1) + 1, 33}, {false, true, true, false});
         check<float>(queue, {1, 100, 60, 2}, {false, true, true, false});  // few parts, many rows for each thread
     });
 }

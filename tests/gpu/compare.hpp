@@ -2,6 +2,7 @@
 #pragma once
 #include "gpu/host_cuda.hpp"
 
+#include <holon/op/gpu/columns.hpp>
 #include <holon/op/gpu/kernels.hpp>
 
 #include "support/numbers.hpp"
@@ -13,12 +14,20 @@ using host_cuda::Order;
 inline const Order orders[] = {
     {Order::ascending}, {Order::descending}, {Order::shuffled, 1}, {Order::shuffled, 2}, {Order::shuffled, 3}};
 
+/// Runs `body(queue)` for a card of so many multiprocessors; the counters of its sums must be zeros again in the end.
+template <class Body> void on_card_of(int multiprocessors, const Body& body) {
+    std::vector<unsigned> arrived(gpu::most_columns, 0);
+    body(gpu::Queue{nullptr, multiprocessors, arrived.data()});
+    for (const unsigned left : arrived)
+        if (left != 0) throw std::logic_error("a kernel left its counter of blocks at " + std::to_string(left));
+}
+
 /// Runs `body(queue)` in every order of threads, on cards of few and of more multiprocessors: grids of other widths.
 template <class Body> void in_every_order(const Body& body) {
     for (const Order& order : orders)
         for (const int multiprocessors : {1, 3}) {
             host_cuda::order() = order;
-            body(gpu::Queue{nullptr, multiprocessors});
+            on_card_of(multiprocessors, body);
         }
     host_cuda::order() = {};
 }
@@ -28,7 +37,7 @@ template <class Body> void in_every_order(const Body& body) {
 template <class Body> void in_two_orders(const Body& body) {
     for (const int multiprocessors : {1, 3}) {
         host_cuda::order() = multiprocessors == 1 ? Order{Order::descending} : Order{Order::shuffled, 4};
-        body(gpu::Queue{nullptr, multiprocessors});
+        on_card_of(multiprocessors, body);
     }
     host_cuda::order() = {};
 }

@@ -48,6 +48,16 @@ __global__ void reaches_too_far() {
     sums[int(threadIdx.x) + 1] = 1;
 }
 
+/// Each thread's number, which whoever sees the count may read: right with a fence after it, then a barrier before the count.
+__global__ void counted(bool fenced, bool met, bool early, float* numbers, unsigned* count) {
+    if (!early) __stcg(numbers + threadIdx.x, 1);
+    if (fenced) __threadfence();
+    if (met) __syncthreads();
+    if (threadIdx.x == 0) atomicAdd(count, 1u);
+    if (early && threadIdx.x == 1) __stcg(numbers + threadIdx.x, 1);
+    __syncthreads();
+}
+
 template <class Body> void in_orders(const Body& body) {
     for (const Order& order : orders) {
         host_cuda::order() = order;
@@ -90,5 +100,17 @@ TEST_CASE("shared memory read before it is written, or beyond its end, is an err
         CHECK_THROWS_WITH(host_cuda::run(reads_what_nobody_wrote, 1, threads, &out),
                           ContainsText("sums[1] is read before it is written"));
         CHECK_THROWS_WITH(host_cuda::run(reaches_too_far, 1, threads), ContainsText("sums[8] is not there"));
+    });
+}
+
+TEST_CASE("a value without a fence and a barrier before its block is counted is an error, in any order", "[gpu][emulation]") {
+    in_orders([] {
+        float numbers[threads];
+        unsigned count = 0;
+        CHECK_NOTHROW(host_cuda::run(counted, 2, threads, true, true, false, numbers, &count));
+        CHECK(count == 2);
+        CHECK_THROWS_WITH(host_cuda::run(counted, 1, threads, false, true, false, numbers, &count), ContainsText("not behind a fence"));
+        CHECK_THROWS_WITH(host_cuda::run(counted, 1, threads, true, false, false, numbers, &count), ContainsText("no barrier"));
+        CHECK_THROWS_WITH(host_cuda::run(counted, 1, threads, true, true, true, numbers, &count), ContainsText("global memory"));
     });
 }

@@ -174,14 +174,22 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
             dy[size - s.c + k] = bfloat16(float(k + 3));
         }
         const auto channels = std::size_t(s.c);
-        // Parts that no block sums are 0, which is what they would sum.
-        std::vector<float> scratch(std::size_t(gpu::sums_scratch<bfloat16>(wide.multiprocessors, s.rows, s.c)), 0), mean(channels),
-            deviation(channels), unused(channels), variance(channels), sum(channels), dweight(channels), dbias(channels);
+        // Parts that no block sums are 0, which is what they would sum; two of 65535 blocks come.
+        std::vector<float> scratch(std::size_t(gpu::sums_scratch<bfloat16>(wide.multiprocessors, s.rows, s.c, gpu::gradient_sums)), 0),
+            mean(channels), deviation(channels), unused(channels), variance(channels), sum(channels), dweight(channels),
+            dbias(channels);
+        unsigned arrived = 0;
+        const gpu::Queue sums{nullptr, wide.multiprocessors, &arrived};
+        const auto ready = [&] {
+            std::fill(scratch.begin(), scratch.end(), 0);
+            arrived = 65535 - 2;
+        };
         const std::vector<float> zero(channels, 0), one(channels, 1), half_of(channels, 0.5f);
-        gpu::batch_statistics(wide, s.rows, s.c, x.read(), 1e-5f, {unused.data(), variance.data(), 0, 1, 1},
+        ready();
+        gpu::batch_statistics(sums, s.rows, s.c, x.read(), 1e-5f, {unused.data(), variance.data(), 0, 1, 1},
                               scratch.data(), mean.data(), deviation.data());
-        std::fill(scratch.begin(), scratch.end(), 0);
-        gpu::channel_sum(wide, s.rows, s.c, dy.read(), scratch.data(), sum.data(), false);
+        ready();
+        gpu::channel_sum(sums, s.rows, s.c, dy.read(), scratch.data(), sum.data(), false);
         for (int k = 0; k < s.c; ++k) {
             const double v = float(bfloat16(1000.f * float(k + 1))), rows = double(s.rows);
             REQUIRE(double(mean[std::size_t(k)]) == Approx(v / rows).epsilon(1e-6));
@@ -194,8 +202,8 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
         REQUIRE(mask_bits[s.rows - 1] == (1 << s.c) - 1);
         for (int k = 0; k < s.c; ++k)
             REQUIRE(float(y[size - s.c + k]) == float(bfloat16(float(bfloat16(1000.f * float(k + 1))) * 0.5f + 1 + 2)));
-        std::fill(scratch.begin(), scratch.end(), 0);
-        gpu::batch_norm_backward(wide, s.rows, s.c, x.read(), mask_bits.read(), dy.read(), normal, true, false,
+        ready();
+        gpu::batch_norm_backward(sums, s.rows, s.c, x.read(), mask_bits.read(), dy.read(), normal, true, false,
                                  {dx.data(), beside.data(), dweight.data(), dbias.data(), false, false, false, false},
                                  scratch.data());
         for (int k = 0; k < s.c; ++k) {

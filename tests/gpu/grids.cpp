@@ -109,46 +109,44 @@ TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and 
                 const int channels = 4 * packs;
                 INFO(packs << " packs, " << rows << " rows, " << queue.multiprocessors << " multiprocessors");
                 const auto sums = launches([&] { gpu::channel_sum(queue, rows, channels, from, none, none, false); });
-                REQUIRE(sums.size() == 2);
-                const auto lanes = std::int64_t(sums[0].block.x), lines = std::int64_t(sums[0].block.y),
-                           across = std::int64_t(sums[0].grid.x), parts = std::int64_t(sums[0].grid.y);
-                // The least power of two that holds the packs, up to a warp.
-                REQUIRE((lanes & (lanes - 1)) == 0);
-                REQUIRE((lanes == 32 || lanes >= packs));
-                REQUIRE((lanes == 1 || (lanes <= 32 && lanes / 2 < packs)));
-                REQUIRE(lanes * lines == 256);
-                REQUIRE(across == boxes(packs, lanes));
+                REQUIRE(sums.size() == 1);
+                // The least power of two that holds the packs, up to `most`.
+                const auto right_columns = [&](const host_cuda::Launch& launch, int most) {
+                    const auto lanes = std::int64_t(launch.block.x);
+                    REQUIRE((lanes & (lanes - 1)) == 0);
+                    REQUIRE((lanes == most || lanes >= packs));
+                    REQUIRE((lanes == 1 || (lanes <= most && lanes / 2 < packs)));
+                    REQUIRE(lanes * launch.block.y == 256);
+                    REQUIRE(launch.grid.x == boxes(packs, lanes));
+                };
 
-                // Parts, of a kernel that a multiprocessor holds `resident` blocks of: none without rows; no thread with
-                // more than 128 numbers to add; and as long as there are rows, whole waves of blocks over the card, the
-                // fewest that do.
-                const std::int64_t down = boxes(rows, lines);
-                const auto right_parts = [&](std::int64_t n, int resident) {
-                    const std::int64_t wave = boxes(resident * std::int64_t(queue.multiprocessors), across);
+                // Sums, by a kernel that a multiprocessor holds `resident` blocks of: no part without rows; no thread
+                // with more than 128 numbers to add; and as long as there are rows, whole waves of blocks over the card,
+                // the fewest that do.
+                const auto right_sums = [&](const host_cuda::Launch& launch, int resident, gpu::SumsKept kept) {
+                    right_columns(launch, 8);
+                    const auto n = std::int64_t(launch.grid.y), down = boxes(rows, std::int64_t(launch.block.y)),
+                               wave = std::max<std::int64_t>(
+                                   resident * std::int64_t(queue.multiprocessors) / std::int64_t(launch.grid.x), 1);
                     const auto enough = [&](std::int64_t k) { return k * 128 >= down; };
                     REQUIRE((n >= 1 && n <= down && enough(n)));
                     REQUIRE((n == down || n % wave == 0));
                     REQUIRE((n <= wave || n == 1 || !enough((n - 1) / wave * wave)));
-                    REQUIRE(gpu::sums_scratch<float>(queue.multiprocessors, rows, channels) >= (2 * n + 2) * channels);
+                    REQUIRE(gpu::sums_scratch<float>(queue.multiprocessors, rows, channels, kept) >=
+                            (kept.sums * n + kept.vectors) * channels);
                 };
-                right_parts(parts, 4);
-                const auto finishing = [&](const host_cuda::Launch& launch) {
-                    REQUIRE((launch.block.x == 32 && launch.block.y == 32));
-                    REQUIRE((launch.grid.x == boxes(channels, 32) && launch.grid.y == 1));
-                };
-                finishing(sums[1]);
-
+                right_sums(sums[0], 4, gpu::bias_sums);
                 const auto moments = launches(
                     [&] { gpu::batch_statistics(queue, rows, channels, from, 0, {}, none, none, none); });
-                REQUIRE(moments.size() == 2);
-                REQUIRE(moments[0].grid.y == parts);
-                finishing(moments[1]);
+                REQUIRE(moments.size() == 1);
+                right_sums(moments[0], 4, gpu::moment_sums);
 
                 // Passes: no block without rows; as long as there are rows, whole waves, up to four, but no more than
                 // leave each thread 16 rows.
                 const auto right_pass = [&](const host_cuda::Launch& pass, int resident) {
-                    REQUIRE((pass.block.x == lanes && pass.block.y == lines && pass.grid.x == across));
-                    const auto high = std::int64_t(pass.grid.y),
+                    right_columns(pass, 32);
+                    const auto high = std::int64_t(pass.grid.y), across = std::int64_t(pass.grid.x),
+                               down = boxes(rows, std::int64_t(pass.block.y)),
                                wave = std::max<std::int64_t>(resident * std::int64_t(queue.multiprocessors) / across, 1);
                     REQUIRE(high <= down);
                     const std::int64_t waves = std::clamp<std::int64_t>(down / (wave * 16), 1, 4);
@@ -177,21 +175,46 @@ TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and 
                     });
                 };
                 auto seen = backward(1, true, false, true, false);
-                REQUIRE(seen.size() == 3);
-                right_parts(std::int64_t(seen[0].grid.y), 3);
-                finishing(seen[1]);
-                right_pass(seen[2], 3);
+                REQUIRE(seen.size() == 2);
+                right_sums(seen[0], 3, gpu::gradient_sums);
+                right_pass(seen[1], 3);
                 seen = backward(3, true, true, true, false);  // the sums leave the residual's gradient
-                REQUIRE(seen.size() == 3);
-                right_parts(std::int64_t(seen[0].grid.y), 3);
-                right_pass(seen[2], 3);
+                REQUIRE(seen.size() == 2);
+                right_sums(seen[0], 3, gpu::gradient_sums);
+                right_pass(seen[1], 3);
                 seen = backward(3, true, true, true, true);
-                REQUIRE(seen.size() == 3);
-                right_pass(seen[2], 2);
-                REQUIRE(backward(14, true, true, true, false).size() == 2);  // what is kept is all that is wanted
-                REQUIRE(backward(12, true, false, true, false).size() == 2);
+                REQUIRE(seen.size() == 2);
+                right_pass(seen[1], 2);
+                REQUIRE(backward(14, true, true, true, false).size() == 1);  // what is kept is all that is wanted
+                REQUIRE(backward(12, true, false, true, false).size() == 1);
                 REQUIRE(backward(1, true, false, false, false).size() == 1);
                 REQUIRE(backward(2, true, true, false, false).size() == 1);
+
+                // Two batch norms in one pass.
+                seen = launches([&] {
+                    gpu::batch_norm_pair(queue, rows, channels, from, no_vectors, from, no_vectors, none, nullptr);
+                });
+                REQUIRE(seen.size() == 1);
+                right_pass(seen[0], 2);
+                const auto pair = [&](unsigned wanted, bool batch) {
+                    const auto targets = [&](unsigned shift) {
+                        const auto asked = [&](unsigned bit) { return wanted >> shift & bit ? aligned : nullptr; };
+                        return gpu::BatchNormTargets<float>{asked(1), nullptr, asked(2), asked(4), false, false, false, false};
+                    };
+                    return launches([&] {
+                        gpu::batch_norm_pair_backward(queue, rows, channels, from, no_vectors, from, no_vectors, mask, from,
+                                                      batch, targets(0), targets(3), none);
+                    });
+                };
+                for (const unsigned wanted : {1u, 8u, 63u}) {
+                    seen = pair(wanted, true);
+                    REQUIRE(seen.size() == 2);
+                    right_sums(seen[0], 2, gpu::pair_gradient_sums);
+                    right_pass(seen[1], 2);
+                    REQUIRE(pair(wanted & 9, false).size() == 1);  // no sums
+                }
+                for (const unsigned wanted : {2u, 4u, 16u, 32u}) REQUIRE(pair(wanted, false).size() == 1);  // no pass
+                REQUIRE(pair(0, true).empty());
             }
     });
 }

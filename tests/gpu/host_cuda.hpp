@@ -18,6 +18,7 @@
 
 #include <holon/core/random.hpp>
 
+#include "gpu/arrivals.hpp"
 #include "gpu/mutant.hpp"
 #include "gpu/shared_memory.hpp"
 
@@ -129,6 +130,10 @@ inline void barrier(const char* file, int line) {
     m.now->at.change_to(m.scheduler);
 }
 
+inline void fence(const char* file, int line) {
+    if (!mutant.lacks_barrier(file, line)) publications().fence();
+}
+
 inline void entry() {
     Machine& m = machine();
     Fibre* const me = m.now;
@@ -158,6 +163,7 @@ inline void run_block(const dim3& block, const Order& order, std::uint64_t numbe
     const std::size_t count = std::size_t(block.x) * block.y * block.z;
     m.shared.by_place.clear();
     ++watch().epoch;
+    publications() = {};
     m.block = block;
     m.started = 0;
     m.turn.resize(count);
@@ -244,6 +250,7 @@ inline void submit(CUstream_st* stream, std::function<void()> work) { submit_to(
 }  // namespace host_cuda
 
 #define __syncthreads() host_cuda::barrier(__FILE__, __LINE__)
+#define __threadfence() host_cuda::fence(__FILE__, __LINE__)
 /// The place is a variable of its own for every expansion, and for every instance of a template that it stands in.
 #define HOLON_SHARED(type, name, count) \
     static const char name##_place = 0; \

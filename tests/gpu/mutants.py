@@ -9,7 +9,8 @@
                                        code 1 unless all are
 
 A bound is the right side of a comparison (<, <=, >, >=), a step of one to the side of something (`- 1`, `+ 1`), or a number
-of blocks (`divided_up`); each is moved by one both ways. Shared memory is made one element smaller. A barrier is taken out.
+of blocks (`divided_up`); each is moved by one both ways. Shared memory is made one element smaller. A barrier, or a fence, is
+taken out.
 Mutants that change nothing a test could see stand in EQUIVALENT, each with its reason.
 """
 import argparse
@@ -36,6 +37,7 @@ TAGS = {
     "affine_warp.cuh": "[warp]~[far]",
     "average_pool2d.cuh": "[pooling]~[far]",
     "batch_norm.cuh": "[batch_norm]~[far]",
+    "batch_norm_pair.cuh": "[batch_norm]~[far]",
     "channel_sums.cuh": "[batch_norm]~[far]",
     "classify.cuh": "[classify]~[far]",
     "columns.cuh": "[batch_norm]~[far]",
@@ -93,7 +95,8 @@ def sites_of(text):
     code = without_comments(text)
     places, sizes = [], []
     for m in re.finditer(r" (<|<=|>|>=) (?=\S)", code):
-        if "sizeof" in code[code.rfind("\n", 0, m.start()) : code.find("\n", m.end())]:
+        line = code[code.rfind("\n", 0, m.start()) : code.find("\n", m.end())]
+        if "sizeof" in line or "static_assert" in line:
             continue  # decided when it is compiled
         places.append(end_of_operand(code, m.end()))
     for m in re.finditer(r" [-+] 1(?![\w.])", code):
@@ -126,7 +129,7 @@ def write(sources, out):
             last = place
         (target / path.name).write_text("".join(pieces) + text[last:])
         barriers += [{"file": path.name, "line": number, "text": line.strip()} for number, line in enumerate(lines, 1)
-                     if "__syncthreads();" in line.split("//")[0]]
+                     if re.search(r"__(syncthreads|threadfence)\(\);", line.split("//")[0])]
     (out / "sites.json").write_text(json.dumps({"bounds": sites, "barriers": barriers}, indent=1))
     print(f"{len(sites)} bounds and sizes, and {len(barriers)} barriers")
 
@@ -152,7 +155,7 @@ def run_one(program, mutant, tags, limit):
         return None
     if test.returncode == -signal.SIGXCPU:
         return f"does not end: {limit} s of processor time"
-    for pattern in (r"ERROR: AddressSanitizer: \S+", r"runtime error: [^\n]{0,60}", r"shared memory: [^\n]{0,60}", r"divergent barrier"):
+    for pattern in (r"ERROR: AddressSanitizer: \S+", r"runtime error: [^\n]{0,60}", r"(?:shared|global) memory: [^\n]{0,60}", r"divergent barrier"):
         found = re.search(pattern, said)
         if found:
             return found.group()

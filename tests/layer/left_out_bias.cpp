@@ -72,7 +72,7 @@ TEST_CASE("a bias left out before running statistics is refused", "[layer]") {
     using F = Variable<float, Cpu>;
     auto mean = zeros<float>(vector_shape(2)), variance = full<float>(vector_shape(2), 1.0f);
     const F vector(full<float>(vector_shape(2), 1.0f)), x(zeros<float>({1, 2, 2, 2}));
-    CHECK_THROWS_WITH(batch_norm<float>(x, static_cast<const F*>(nullptr), vector, vector, mean, variance, false,
-                                        BatchNormState::frozen, {}, &vector),
+    CHECK_THROWS_WITH((batch_norm<float, Cpu>({x, vector, vector, mean, variance, {}, vector}, nullptr, false,
+                                                BatchNormState::frozen)),
                       Catch::Contains("left out"));
 }

@@ -250,8 +250,8 @@ TEMPLATE_TEST_CASE("running statistics move by momentum; the unbiased ones by n 
     for (const bool unbiased : {true, false}) {
         auto mean = zeros<A, D>(vector_shape(1)), variance = full<A, D>(vector_shape(1), A(1));
         const auto run = [&](BatchNormState state, const BatchNormOptions& o) {
-            batch_norm<T, D>(Variable<T, D>(x.value), nullptr, Variable<A, D>(w), Variable<A, D>(b), mean, variance,
-                             false, state, o);
+            batch_norm<T, D>({Variable<T, D>(x.value), Variable<A, D>(w), Variable<A, D>(b), mean, variance, o}, nullptr, false,
+                             state);
         };
         run(BatchNormState::batch, {.momentum = 0.1, .unbiased = unbiased});
         CHECK(std::abs(one(mean) - 0.45) < bound);

@@ -77,11 +77,32 @@ TEST_CASE("batch norm's gradients are its slopes in all three states", "[op]") {
                                b = random_tensor<double>(vector_shape(s.c), 3);
                     const auto f = [&](Double a, Double c, Double W, Double B) {
                         auto mean = zeros<double>(vector_shape(s.c)), variance = full<double>(vector_shape(s.c), 1.3);
-                        return batch_norm(a, beside ? &c : nullptr, W, B, mean, variance, relu, state, {});
+                        return batch_norm<double, Cpu>({a, W, B, mean, variance}, beside ? &c : nullptr, relu, state);
                     };
                     CHECK(slope_error(x, [&](Double v) { return f(v, q, w, b); }) <= 1e-6);
                     CHECK(slope_error(w, [&](Double v) { return f(x, q, v, b); }) <= 1e-6);
                     CHECK(slope_error(b, [&](Double v) { return f(x, q, w, v); }) <= 1e-6);
                     if (beside) CHECK(slope_error(q, [&](Double v) { return f(x, v, w, b); }) <= 1e-6);
                 }
+}
+
+TEST_CASE("the gradients of two batch norms in one pass are their slopes in all three states", "[op]") {
+    for (const Shape s : {Shape{2, 5, 3, 7}, Shape{1, 3, 4, 1}, Shape{3, 2, 2, 18}})
+        for (const auto state : {BatchNormState::batch, BatchNormState::running, BatchNormState::frozen}) {
+            CAPTURE(text(s), int(state));
+            const auto vector = [&](std::uint64_t seed) { return random_tensor<double>(vector_shape(s.c), seed); };
+            const std::array values{random_tensor<double>(s, 1), vector(2), vector(3), random_tensor<double>(s, 4), vector(5), vector(6)};
+            const auto f = [&](std::size_t at, const Double& v) {
+                const auto value = [&](std::size_t i) { return i == at ? v : Double(values[i]); };
+                auto mean = zeros<double>(vector_shape(s.c)), variance = full<double>(vector_shape(s.c), 1.3);
+                auto mean_beside = mean.clone(), variance_beside = variance.clone();
+                return batch_norm_pair<double, Cpu>(
+                    {value(0), value(1), value(2), mean, variance, {.epsilon = 1e-3}},
+                    {value(3), value(4), value(5), mean_beside, variance_beside, {.epsilon = 1e-2}}, state);
+            };
+            for (std::size_t at = 0; at < values.size(); ++at) {
+                CAPTURE(at);
+                CHECK(slope_error(values[at], [&](Double v) { return f(at, v); }) <= 1e-6);
+            }
+        }
 }

@@ -109,6 +109,36 @@ TEMPLATE_TEST_CASE("batch norm's vectors must have the image's channels", "[op]"
     CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, x, normal, false, true, wanted), ContainsText("1x1x1x6"));
     wanted = {}, wanted.bias = &out;
     CHECK_REFUSED(op::batch_norm_backward(context, x, unmasked, x, normal, false, true, wanted), ContainsText("1x1x1x6"));
+    if constexpr (std::same_as<D, Gpu>) {  // it counts the blocks of so many columns of channels
+        const std::int64_t most = (std::int64_t(1) << 17) * 16 / std::int64_t(sizeof(T));
+        auto sums = zeros<A, D>(vector_shape(most)), too_many = zeros<A, D>(vector_shape(most + 1));
+        op::channel_sum(context, zeros<T, D>(vector_shape(most)), sums, Gradient::assign);
+        CHECK_REFUSED(op::channel_sum(context, zeros<T, D>(vector_shape(most + 1)), too_many, Gradient::assign),
+                      ContainsText(text("channel_sum: image 1x1x1x", most + 1, "; a GPU sums over the rows of up to ", most, " channels")));
+    }
+
+    // Two of them in one pass: whichever side is wrong.
+    const op::Normalization<A, D> of_six{wrong, wrong, wrong, wrong};
+    CHECK_REFUSED(op::batch_norm_pair(context, x, normal, other, of_six, true), ContainsText("2x3x4x5 against 2x3x4x6"));
+    CHECK_REFUSED(op::batch_norm_pair(context, x, normal, x, of_six, true), ContainsText("batch_norm_pair: image 2x3x4x5 against a vector 1x1x1x6"));
+    CHECK_REFUSED(op::batch_norm_pair(context, x, of_six, x, normal, true), ContainsText("1x1x1x6"));
+    const auto mask = op::batch_norm_pair(context, x, normal, x, normal, true).mask;
+    const auto backward = [&](const op::ReluMask<T, D>& through, const Tensor<T, D>& dy, op::BatchNormGradients<T, D> one,
+                              op::BatchNormGradients<T, D> two) {
+        op::batch_norm_pair_backward(context, x, normal, x, normal, through, dy, true, one, two);
+    };
+    CHECK_REFUSED(backward({}, x, {}, {}), ContainsText("batch_norm_pair_backward: needs the mask"));
+    CHECK_REFUSED(backward(more, x, {}, {}), ContainsText("2x3x5x"));
+    CHECK_REFUSED(backward(mask, other, {}, {}), ContainsText("2x3x4x6"));
+    auto aside = zeros<T, D>(s);
+    wanted = {}, wanted.residual = &aside;
+    CHECK_REFUSED(backward(mask, x, wanted, {}), ContainsText("no residual but its second image"));
+    CHECK_REFUSED(backward(mask, x, {}, wanted), ContainsText("no residual but its second image"));
+    wanted = {}, wanted.x = &dx;
+    CHECK_REFUSED(backward(mask, x, wanted, {}), ContainsText("2x3x4x6"));
+    CHECK_REFUSED(backward(mask, x, {}, wanted), ContainsText("2x3x4x6"));
+    wanted = {}, wanted.weight = &out;
+    CHECK_REFUSED(backward(mask, x, {}, wanted), ContainsText("1x1x1x6"));
     auto running = right.clone();
     CHECK_REFUSED(op::batch_statistics<T>(context, none, 1e-5, {&running, &running}),
                   ContainsText("no positions in 0x3x4x5"));

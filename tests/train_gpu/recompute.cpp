@@ -109,7 +109,7 @@ TEMPLATE_TEST_CASE("auto takes the first policy that fits the card's memory, say
     std::size_t least = no_limit;
     for (const auto& [policy, name] : recompute_policies) {
         CAPTURE(name);
-        const std::size_t needs = run.needs(policy, run.image) + kept_by_libraries<Gpu>();
+        const std::size_t needs = run.needs(policy, run.image) + kept_by_backend<Gpu>();
         REQUIRE(needs < least);
         least = needs;
         machine.limit(needs);
@@ -133,7 +133,7 @@ TEST_CASE("a card with too little for the leanest policy is refused with the byt
     Machine machine;
     const auto run = planned<float>();
     plan_for_device<float, Gpu>();
-    const std::size_t needs = run.needs(Recompute::block, run.image) + kept_by_libraries<Gpu>(), missing = 12345;
+    const std::size_t needs = run.needs(Recompute::block, run.image) + kept_by_backend<Gpu>(), missing = 12345;
     machine.limit(needs - missing);
     Options options = options_in("", "legacy", 1);
     options.recompute = "auto";

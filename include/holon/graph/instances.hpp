@@ -18,10 +18,8 @@
                               bool);                                                                                   \
     how Variable<T, D> linear(const Variable<T, D>&, const Variable<Accumulate<T>, D>&,                                \
                               const Variable<Accumulate<T>, D>&);                                                      \
-    how Variable<T, D> batch_norm(const Variable<T, D>&, const Variable<T, D>*, const Variable<Accumulate<T>, D>&,     \
-                                  const Variable<Accumulate<T>, D>&, Tensor<Accumulate<T>, D>&,                        \
-                                  Tensor<Accumulate<T>, D>&, bool, BatchNormState, const BatchNormOptions&,            \
-                                  const Variable<Accumulate<T>, D>*);                                                  \
+    how Variable<T, D> batch_norm(const BatchNormTerm<T, D>&, const Variable<T, D>*, bool, BatchNormState);            \
+    how Variable<T, D> batch_norm_pair(const BatchNormTerm<T, D>&, const BatchNormTerm<T, D>&, BatchNormState);        \
     how Variable<T, D> relu(const Variable<T, D>&);                                                                    \
     how Variable<T, D> add(const Variable<T, D>&, const Variable<T, D>&);                                              \
     how Variable<T, D> reshape(const Variable<T, D>&, Shape);                                                          \

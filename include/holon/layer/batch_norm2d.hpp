@@ -27,6 +27,12 @@ struct BatchNorm2d : Named, FollowsStatistics {
         return run(x, &residual, true, mode);
     }
 
+    /// max(batch_norm(x) + other.batch_norm(residual), 0): in one pass where both normalise by statistics of the same kind.
+    Variable<T, D> add_relu(const NormInput<T, D>& x, BatchNorm2d& other, const NormInput<T, D>& residual, Mode mode) {
+        if (state(mode) != other.state(mode)) return add_relu(x, other(residual, mode), mode);
+        return within(name, [&] { return holon::batch_norm_pair(term(x), other.term(residual), state(mode)); });
+    }
+
     void members(auto& visit) {
         visit("weight", weight);
         visit("bias", bias);
@@ -39,7 +45,12 @@ struct BatchNorm2d : Named, FollowsStatistics {
     State<A, D> running_mean, running_var;
 
  private:
-    Variable<T, D> run(const NormInput<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode);
+    BatchNormTerm<T, D> term(const NormInput<T, D>& x) {
+        return {x.x, weight.variable(), bias.variable(), running_mean.writable(), running_var.writable(), options, x.left_out_bias};
+    }
+    Variable<T, D> run(const NormInput<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
+        return within(name, [&] { return holon::batch_norm(term(x), residual, relu, state(mode)); });
+    }
 };
 
 template <Element T, Device D>
@@ -50,15 +61,6 @@ BatchNorm2d<T, D>::BatchNorm2d(int channels, const BatchNormOptions& o)
       running_mean(vector_shape(channels), A(0)),
       running_var(vector_shape(channels), A(1)) {
     constant(weight, A(1));
-}
-
-template <Element T, Device D>
-Variable<T, D> BatchNorm2d<T, D>::run(const NormInput<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
-    return within(name, [&] {
-        return holon::batch_norm(x.x, residual, weight.variable(), bias.variable(), running_mean.writable(),
-                                 running_var.writable(), relu, state(mode), options,
-                                 x.left_out_bias ? &*x.left_out_bias : nullptr);
-    });
 }
 
 }  // namespace holon

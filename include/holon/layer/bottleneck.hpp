@@ -87,7 +87,8 @@ template <Element T, Device D> Variable<T, D> Bottleneck<T, D>::operator()(const
     Variable<T, D> y = bn1.relu(conv1.before(bn1, x, mode), mode);
     y = bn2.relu(conv2.before(bn2, y, mode), mode);
     const NormInput<T, D> z = conv3.before(bn3, y, mode);
-    return bn3.add_relu(z, downsample ? (*downsample)(x, mode) : x, mode);
+    if (!downsample) return bn3.add_relu(z, x, mode);
+    return bn3.add_relu(z, downsample->norm, downsample->conv.before(downsample->norm, x, mode), mode);
 }
 
 }  // namespace holon

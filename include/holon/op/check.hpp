@@ -136,9 +136,8 @@ void expects_batch_statistics(const Tensor<T, D>& x, const RunningStatistics<Acc
     if (running.shift) expects_channels("batch_statistics", x.shape(), *running.shift);
 }
 template <Element T, Device D>
-void expects_batch_norm_gradients(const Tensor<T, D>& x, const ReluMask<T, D>* mask, const Tensor<T, D>& dy,
-                                  const BatchNormGradients<T, D>& wanted) {
-    const char* op = "batch_norm_backward";
+void expects_batch_norm_gradients(const char* op, const Tensor<T, D>& x, const ReluMask<T, D>* mask,
+                                  const Tensor<T, D>& dy, const BatchNormGradients<T, D>& wanted) {
     expects_same(op, x, dy);
     if (mask && mask->y) expects_same(op, x, mask->y);
     if (mask && mask->bits)
@@ -148,6 +147,21 @@ void expects_batch_norm_gradients(const Tensor<T, D>& x, const ReluMask<T, D>* m
     if (wanted.residual) expects_same(op, x, *wanted.residual);
     if (wanted.weight) expects_channels(op, x.shape(), *wanted.weight);
     if (wanted.bias) expects_channels(op, x.shape(), *wanted.bias);
+}
+template <Element T, Device D>
+void expects_batch_norm_pair_backward(const Tensor<T, D>& x, const Normalization<Accumulate<T>, D>& normal,
+                                      const Tensor<T, D>& residual,
+                                      const Normalization<Accumulate<T>, D>& residual_normal,
+                                      const ReluMask<T, D>& mask, const Tensor<T, D>& dy,
+                                      const BatchNormGradients<T, D>& wanted,
+                                      const BatchNormGradients<T, D>& residual_wanted) {
+    const char* op = "batch_norm_pair_backward";
+    expects_batch_norm(op, x, &residual, normal);
+    expects_batch_norm(op, residual, &x, residual_normal);
+    expects(bool(mask), op, ": needs the mask that batch_norm_pair gives where it is asked for it");
+    expects(!wanted.residual && !residual_wanted.residual, op, ": has no residual but its second image");
+    expects_batch_norm_gradients(op, x, &mask, dy, wanted);
+    expects_batch_norm_gradients(op, residual, &mask, dy, residual_wanted);
 }
 
 }  // namespace holon::op

@@ -30,6 +30,12 @@
                                      const Normalization<Accumulate<T>, D>&, bool, bool);                              \
     how void batch_norm_backward(Context<D>&, const Tensor<T, D>&, const ReluMask<T, D>*, const Tensor<T, D>&,         \
                                  const Normalization<Accumulate<T>, D>&, bool, bool, BatchNormGradients<T, D>);        \
+    how BatchNormed<T, D> batch_norm_pair(Context<D>&, const Tensor<T, D>&, const Normalization<Accumulate<T>, D>&,    \
+                                          const Tensor<T, D>&, const Normalization<Accumulate<T>, D>&, bool);          \
+    how void batch_norm_pair_backward(Context<D>&, const Tensor<T, D>&, const Normalization<Accumulate<T>, D>&,        \
+                                      const Tensor<T, D>&, const Normalization<Accumulate<T>, D>&,                     \
+                                      const ReluMask<T, D>&, const Tensor<T, D>&, bool, BatchNormGradients<T, D>,      \
+                                      BatchNormGradients<T, D>);                                                       \
     how Tensor<T, D> relu(Context<D>&, const Tensor<T, D>&);                                                           \
     how void relu_backward(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>&, Tensor<T, D>&, Gradient);            \
     how Tensor<T, D> add(Context<D>&, const Tensor<T, D>&, const Tensor<T, D>&);                                       \

@@ -40,6 +40,8 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
     { inverse_deviation(context, p, 1e-5) } -> std::same_as<Tensor<A, D>>;
     { batch_norm(context, x, residual, normal, true, true) } -> std::same_as<BatchNormed<T, D>>;
     batch_norm_backward(context, x, relu_mask, x, normal, true, true, wanted);
+    { batch_norm_pair(context, x, normal, x, normal, true) } -> std::same_as<BatchNormed<T, D>>;
+    batch_norm_pair_backward(context, x, normal, x, normal, *relu_mask, x, true, wanted, wanted);
 
     { relu(context, x) } -> std::same_as<Tensor<T, D>>;
     relu_backward(context, x, x, dx, mode);

@@ -13,9 +13,9 @@ void channel_sum(Context<Cpu>&, const Tensor<T, Cpu>& dy, Tensor<Accumulate<T>, 
     using A = Accumulate<T>;
     const Shape s = dy.shape();
     expects_channels("channel_sum", s, out);
-    std::vector<double> sum, unused;
+    std::vector<double> sum;
     const T* from = dy.data();
-    cpu::two_sums<A>(s.rows(), s.c, sum, unused, [&](std::int64_t r, A* a, A*) {
+    cpu::row_sums<A>(s.rows(), s.c, {&sum}, [&](std::int64_t r, A* a) {
         const T* at = from + r * s.c;
 #pragma omp simd
         for (std::int64_t k = 0; k < s.c; ++k) a[k] += cpu::widen(at[k]);
@@ -37,7 +37,7 @@ BatchStatistics<Accumulate<T>, Cpu> batch_statistics(Context<Cpu>& context, cons
     std::vector<A> shift(c);
     std::vector<double> sum, square;
     if constexpr (std::same_as<T, double>) {
-        cpu::two_sums<A>(s.rows(), s.c, sum, square, [&](std::int64_t r, A* a, A*) {
+        cpu::row_sums<A>(s.rows(), s.c, {&sum}, [&](std::int64_t r, A* a) {
             for (std::size_t k = 0; k < c; ++k) a[k] += from[r * s.c + std::int64_t(k)];
         });
         for (std::size_t k = 0; k < c; ++k) shift[k] = sum[k] / double(s.rows());
@@ -48,7 +48,7 @@ BatchStatistics<Accumulate<T>, Cpu> batch_statistics(Context<Cpu>& context, cons
             for (std::size_t k = 0; k < c; ++k) shift[k] += cpu::widen(at[k]) / A(samples);
         }
     }
-    cpu::two_sums<A>(s.rows(), s.c, sum, square, [&](std::int64_t r, A* a, A* b) {
+    cpu::row_sums<A>(s.rows(), s.c, {&sum, &square}, [&](std::int64_t r, A* a, A* b) {
         const T* at = from + r * s.c;
         const A* level = shift.data();
 #pragma omp simd
@@ -128,6 +128,40 @@ BatchNormed<T, Cpu> batch_norm(Context<Cpu>& context, const Tensor<T, Cpu>& x, c
     return {y, {masked ? y : Tensor<T, Cpu>(), {}}};
 }
 
+namespace cpu {
+
+/// Tilt and level of x' = slope * g + tilt * (x - mean) + level, for each channel; both 0 where statistics are not the batch's.
+template <class A> struct InputGradient { std::vector<A> tilt, level; };
+
+/// From the sums of g and of g * (x - mean) over `rows` positions: writes the gradients of weight and bias that are wanted.
+template <Element T>
+InputGradient<Accumulate<T>> finish_gradients(const Normalization<Accumulate<T>, Cpu>& normal, std::int64_t rows,
+                                              const std::vector<double>& sum, std::vector<double> product,
+                                              bool batch_statistics, const BatchNormGradients<T, Cpu>& wanted) {
+    using A = Accumulate<T>;
+    const std::size_t c = sum.size();
+    const A *deviation = normal.inverse_deviation.data(), *weight = normal.weight.data();
+    for (std::size_t k = 0; k < c; ++k) product[k] *= double(deviation[k]);
+    if (wanted.weight) {
+        A* to = wanted.weight->data();
+        for (std::size_t k = 0; k < c; ++k) put(to[k], A(product[k]), wanted.to_weight == Gradient::add);
+    }
+    if (wanted.bias) {
+        A* to = wanted.bias->data();
+        for (std::size_t k = 0; k < c; ++k) put(to[k], A(sum[k]), wanted.to_bias == Gradient::add);
+    }
+    InputGradient<A> out{std::vector<A>(c), std::vector<A>(c)};
+    if (batch_statistics)
+        for (std::size_t k = 0; k < c; ++k) {
+            const A slope = deviation[k] * weight[k];
+            out.tilt[k] = A(-double(slope) * double(deviation[k]) * product[k] / double(rows));
+            out.level[k] = A(-double(slope) * sum[k] / double(rows));
+        }
+    return out;
+}
+
+}  // namespace cpu
+
 /// With g = dy where the ReLU let through (all of dy without `relu`): bias' = sum g; weight' = sum g xhat; residual' = g;
 /// x' = w s (g - mean(g) - xhat mean(g xhat)) by `batch_statistics`, else w s g (s the inverse deviation, w the weight).
 /// `mask` is the forward pass's, needed only with relu and a residual; without it the sign of the normalised x is the mask.
@@ -139,7 +173,7 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const ReluMask<
     const Shape s = x.shape();
     const Tensor<T, Cpu>* const y = mask ? &mask->y : nullptr;
     expects_batch_norm("batch_norm_backward", x, y, normal);
-    expects_batch_norm_gradients(x, mask, dy, wanted);
+    expects_batch_norm_gradients("batch_norm_backward", x, mask, dy, wanted);
     const std::size_t c = std::size_t(s.c);
     const A *mean = normal.mean.data(), *deviation = normal.inverse_deviation.data(), *weight = normal.weight.data(),
             *bias = normal.bias.data();
@@ -172,7 +206,7 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const ReluMask<
     const bool at_once = sums && aside && (y || !relu) && wanted.to_residual == Gradient::assign;
     std::vector<double> sum(c), product(c);
     const auto take_sums = [&]<Mask mask, bool Keep>() {
-        cpu::two_sums<A>(s.rows(), s.c, sum, product, [&](std::int64_t r, A* a, A* b) {
+        cpu::row_sums<A>(s.rows(), s.c, {&sum, &product}, [&](std::int64_t r, A* a, A* b) {
 #pragma omp simd
             for (std::int64_t k = 0; k < s.c; ++k) {
                 const std::int64_t i = r * s.c + k;
@@ -189,27 +223,12 @@ void batch_norm_backward(Context<Cpu>&, const Tensor<T, Cpu>& x, const ReluMask<
                 if (at_once) return take_sums.template operator()<mask, true>();
             take_sums.template operator()<mask, false>();
         });
-    for (std::size_t k = 0; k < c; ++k) product[k] *= double(deviation[k]);
-    if (wanted.weight) {
-        A* to = wanted.weight->data();
-        for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(product[k]), wanted.to_weight == Gradient::add);
-    }
-    if (wanted.bias) {
-        A* to = wanted.bias->data();
-        for (std::size_t k = 0; k < c; ++k) cpu::put(to[k], A(sum[k]), wanted.to_bias == Gradient::add);
-    }
-
     // x' = slope * g + tilt * (x - mean) + level, and residual' = g where `residual` is not null
-    std::vector<A> tilt(c), level(c);
-    if (batch_statistics)
-        for (std::size_t k = 0; k < c; ++k) {
-            tilt[k] = A(-double(slope[k]) * double(deviation[k]) * product[k] / double(s.rows()));
-            level[k] = A(-double(slope[k]) * sum[k] / double(s.rows()));
-        }
+    const cpu::InputGradient<A> of_x = cpu::finish_gradients<T>(normal, s.rows(), sum, product, batch_statistics, wanted);
     const auto write = [&]<Mask mask>(const T* slopes, T* residual) {
         T* to = wanted.x ? wanted.x->data() : nullptr;
         const bool add = wanted.to_x == Gradient::add, add_aside = wanted.to_residual == Gradient::add;
-        const A *lean = tilt.data(), *lift = level.data();
+        const A *lean = of_x.tilt.data(), *lift = of_x.level.data();
         cpu::split(s.rows(), cpu::threads_for(s.size()), [=](std::int64_t begin, std::int64_t end, int) {
             for (std::int64_t r = begin; r < end; ++r) {
                 const std::int64_t row = r * s.c;

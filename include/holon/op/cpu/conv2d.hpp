@@ -83,10 +83,10 @@ void conv2d_relu_backward(Context<Cpu>& context, const Tensor<T, Cpu>& y, const 
     expects_conv2d_relu(y, dy, masked, dbias);
     if (!dbias) return relu_backward(context, y, dy, masked, Gradient::assign);
     const Shape s = y.shape();
-    std::vector<double> sum, unused;
+    std::vector<double> sum;
     const T *at = y.data(), *from = dy.data();
     T* to = masked.data();
-    cpu::two_sums<A>(s.rows(), s.c, sum, unused, [=](std::int64_t r, A* a, A*) {
+    cpu::row_sums<A>(s.rows(), s.c, {&sum}, [=](std::int64_t r, A* a) {
         const std::int64_t row = r * s.c;
 #pragma omp simd
         for (std::int64_t k = 0; k < s.c; ++k) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <holon/op/cpu/affine_warp.hpp>
 #include <holon/op/cpu/batch_norm.hpp>
+#include <holon/op/cpu/batch_norm_pair.hpp>
 #include <holon/op/cpu/conv2d.hpp>
 #include <holon/op/cpu/dropout.hpp>
 #include <holon/op/cpu/elementwise.hpp>

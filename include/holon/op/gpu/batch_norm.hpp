@@ -1,7 +1,6 @@
 // op/gpu/batch_norm.hpp: batch norm with the residual and the ReLU that follow it, and sums over rows, on a card.
 #pragma once
-#include <holon/op/gpu/columns.hpp>
-#include <holon/op/gpu/queue.hpp>
+#include <holon/op/gpu/sums.hpp>
 
 namespace holon::op {
 
@@ -9,10 +8,8 @@ template <Element T>
 void channel_sum(Context<Gpu>& context, const Tensor<T, Gpu>& dy, Tensor<Accumulate<T>, Gpu>& out, Gradient mode) {
     const Shape s = dy.shape();
     expects_channels("channel_sum", s, out);
-    const auto queue = gpu_detail::queue(context);
-    const int c = gpu_detail::narrow("channel_sum", s.c);
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
-    gpu::channel_sum(queue, s.rows(), c, dy.data(), scratch.data(), out.data(), gpu_detail::adds(mode));
+    gpu_detail::Summing<T> sums(context, "channel_sum", s, gpu::bias_sums);
+    gpu::channel_sum(sums.queue, sums.rows, sums.channels, dy.data(), sums.scratch.data(), out.data(), gpu_detail::adds(mode));
 }
 
 template <Element T>
@@ -20,15 +17,13 @@ BatchStatistics<Accumulate<T>, Gpu> batch_statistics(Context<Gpu>& context, cons
                                                      const RunningStatistics<Accumulate<T>, Gpu>& running) {
     const Shape s = x.shape();
     expects_batch_statistics(x, running);
-    const auto queue = gpu_detail::queue(context);
-    const int c = gpu_detail::narrow("batch_statistics", s.c);
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
-    BatchStatistics<float, Gpu> out{gpu_detail::scratch<float>(context, c), gpu_detail::scratch<float>(context, c)};
+    gpu_detail::Summing<T> sums(context, "batch_statistics", s, gpu::moment_sums);
+    BatchStatistics<float, Gpu> out{gpu_detail::scratch<float>(context, s.c), gpu_detail::scratch<float>(context, s.c)};
     const double keep = 1 - running.momentum, correction = running.correction(s.rows());
-    gpu::batch_statistics(queue, s.rows(), c, x.data(), float(epsilon),
+    gpu::batch_statistics(sums.queue, sums.rows, sums.channels, x.data(), float(epsilon),
                           {running.mean->data(), running.variance->data(), float(keep), float(running.momentum),
                            float(running.momentum * correction), running.shift ? running.shift->data() : nullptr},
-                          scratch.data(), out.mean.data(), out.inverse_deviation.data());
+                          sums.scratch.data(), out.mean.data(), out.inverse_deviation.data());
     return out;
 }
 
@@ -39,15 +34,29 @@ inline Tensor<float, Gpu> inverse_deviation(Context<Gpu>& context, const Tensor<
     return out;
 }
 
+namespace gpu_detail {
+/// Room for the mask of a ReLU whose result has shape s.
+template <Element T> ReluMask<T, Gpu> mask_of(Context<Gpu>& context, const Shape& s) {
+    using Mask = ReluMask<T, Gpu>;
+    static_assert(Mask::bits_shape({1, 1, 1, gpu::pack_width<T>}).c == 1 &&
+                  Mask::bits_shape({1, 1, 1, gpu::pack_width<T> + 1}).c == 2);
+    return {{}, Tensor<std::uint8_t, Gpu>(Mask::bits_shape(s), context)};
+}
+
+template <Element T> gpu::BatchNormTargets<T> targets(const BatchNormGradients<T, Gpu>& wanted) {
+    const auto to = [](auto* tensor) { return tensor ? tensor->data() : nullptr; };
+    return {to(wanted.x),        to(wanted.residual),        to(wanted.weight),      to(wanted.bias),
+            adds(wanted.to_x), adds(wanted.to_residual), adds(wanted.to_weight), adds(wanted.to_bias)};
+}
+}  // namespace gpu_detail
+
 template <Element T>
 BatchNormed<T, Gpu> batch_norm(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<T, Gpu>* residual,
                                const Normalization<Accumulate<T>, Gpu>& normal, bool relu, bool masked) {
     expects_batch_norm("batch_norm", x, residual, normal);
     const Shape s = x.shape();
     BatchNormed<T, Gpu> out{Tensor<T, Gpu>(s, context), {}};
-    static_assert(ReluMask<T, Gpu>::bits_shape({1, 1, 1, gpu::pack_width<T>}).c == 1 &&
-                  ReluMask<T, Gpu>::bits_shape({1, 1, 1, gpu::pack_width<T> + 1}).c == 2);
-    if (masked) out.mask.bits = Tensor<std::uint8_t, Gpu>(ReluMask<T, Gpu>::bits_shape(s), context);
+    if (masked) out.mask = gpu_detail::mask_of<T>(context, s);
     gpu::batch_norm(gpu_detail::queue(context), s.rows(), gpu_detail::narrow("batch_norm", s.c), x.data(),
                     residual ? residual->data() : nullptr, gpu_detail::channels(normal), relu, out.y.data(),
                     masked ? out.mask.bits.data() : nullptr);
@@ -59,22 +68,39 @@ void batch_norm_backward(Context<Gpu>& context, const Tensor<T, Gpu>& x, const R
                          const Tensor<T, Gpu>& dy, const Normalization<Accumulate<T>, Gpu>& normal, bool relu,
                          bool batch_statistics, BatchNormGradients<T, Gpu> wanted) {
     expects_batch_norm("batch_norm_backward", x, static_cast<const Tensor<T, Gpu>*>(nullptr), normal);
-    expects_batch_norm_gradients(x, mask, dy, wanted);
-    const auto queue = gpu_detail::queue(context);
+    expects_batch_norm_gradients("batch_norm_backward", x, mask, dy, wanted);
+    gpu_detail::Summing<T> sums(context, "batch_norm_backward", x.shape(), gpu::gradient_sums);
+    gpu::batch_norm_backward(sums.queue, sums.rows, sums.channels, x.data(), mask ? mask->bits.data() : nullptr, dy.data(),
+                             gpu_detail::channels(normal), relu, batch_statistics, gpu_detail::targets(wanted), sums.scratch.data());
+}
+
+template <Element T>
+BatchNormed<T, Gpu> batch_norm_pair(Context<Gpu>& context, const Tensor<T, Gpu>& x,
+                                    const Normalization<Accumulate<T>, Gpu>& normal, const Tensor<T, Gpu>& residual,
+                                    const Normalization<Accumulate<T>, Gpu>& residual_normal, bool masked) {
+    expects_batch_norm("batch_norm_pair", x, &residual, normal);
+    expects_batch_norm("batch_norm_pair", residual, &x, residual_normal);
     const Shape s = x.shape();
-    const int c = gpu_detail::narrow("batch_norm_backward", s.c);
-    const auto to = [](auto* tensor) { return tensor ? tensor->data() : nullptr; };
-    const gpu::BatchNormTargets<T> targets{to(wanted.x),
-                                           to(wanted.residual),
-                                           to(wanted.weight),
-                                           to(wanted.bias),
-                                           gpu_detail::adds(wanted.to_x),
-                                           gpu_detail::adds(wanted.to_residual),
-                                           gpu_detail::adds(wanted.to_weight),
-                                           gpu_detail::adds(wanted.to_bias)};
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
-    gpu::batch_norm_backward(queue, s.rows(), c, x.data(), mask ? mask->bits.data() : nullptr, dy.data(),
-                             gpu_detail::channels(normal), relu, batch_statistics, targets, scratch.data());
+    BatchNormed<T, Gpu> out{Tensor<T, Gpu>(s, context), {}};
+    if (masked) out.mask = gpu_detail::mask_of<T>(context, s);
+    gpu::batch_norm_pair(gpu_detail::queue(context), s.rows(), gpu_detail::narrow("batch_norm_pair", s.c), x.data(),
+                         gpu_detail::channels(normal), residual.data(), gpu_detail::channels(residual_normal), out.y.data(),
+                         masked ? out.mask.bits.data() : nullptr);
+    return out;
+}
+
+template <Element T>
+void batch_norm_pair_backward(Context<Gpu>& context, const Tensor<T, Gpu>& x,
+                              const Normalization<Accumulate<T>, Gpu>& normal, const Tensor<T, Gpu>& residual,
+                              const Normalization<Accumulate<T>, Gpu>& residual_normal, const ReluMask<T, Gpu>& mask,
+                              const Tensor<T, Gpu>& dy, bool batch_statistics, BatchNormGradients<T, Gpu> wanted,
+                              BatchNormGradients<T, Gpu> residual_wanted) {
+    expects_batch_norm_pair_backward(x, normal, residual, residual_normal, mask, dy, wanted, residual_wanted);
+    gpu_detail::Summing<T> sums(context, "batch_norm_pair_backward", x.shape(), gpu::pair_gradient_sums);
+    gpu::batch_norm_pair_backward(sums.queue, sums.rows, sums.channels, x.data(), gpu_detail::channels(normal),
+                                  residual.data(), gpu_detail::channels(residual_normal), mask.bits.data(), dy.data(),
+                                  batch_statistics, gpu_detail::targets(wanted), gpu_detail::targets(residual_wanted),
+                                  sums.scratch.data());
 }
 
 }  // namespace holon::op

@@ -2,9 +2,9 @@
 #pragma once
 #include <optional>
 
-#include <holon/op/gpu/columns.hpp>
 #include <holon/op/gpu/narrow.hpp>
 #include <holon/op/gpu/plan_run.hpp>
+#include <holon/op/gpu/sums.hpp>
 
 namespace holon::op {
 
@@ -74,17 +74,14 @@ template <Element T>
 void conv2d_relu_backward(Context<Gpu>& context, const Tensor<T, Gpu>& y, const Tensor<T, Gpu>& dy,
                           Tensor<T, Gpu>& masked, Tensor<float, Gpu>* dbias, Gradient mode) {
     expects_conv2d_relu(y, dy, masked, dbias);
-    const auto queue = gpu_detail::queue(context);
     if (!dbias || y.size() == 0) {
         if (dbias && mode == Gradient::assign) context.clear(dbias->data(), std::size_t(dbias->size()) * sizeof(float));
-        gpu::relu_backward(queue, y.size(), y.data(), dy.data(), masked.data(), false);
+        gpu::relu_backward(gpu_detail::queue(context), y.size(), y.data(), dy.data(), masked.data(), false);
         return;
     }
-    const Shape s = y.shape();
-    const int c = gpu_detail::narrow("conv2d_relu_backward", s.c);
-    auto scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, s.rows(), c));
-    gpu::bias_relu_backward(queue, s.rows(), c, y.data(), dy.data(), masked.data(), scratch.data(), dbias->data(),
-                            gpu_detail::adds(mode));
+    gpu_detail::Summing<T> sums(context, "conv2d_relu_backward", y.shape(), gpu::bias_sums);
+    gpu::bias_relu_backward(sums.queue, sums.rows, sums.channels, y.data(), dy.data(), masked.data(), sums.scratch.data(),
+                            dbias->data(), gpu_detail::adds(mode));
 }
 
 template <Element T>

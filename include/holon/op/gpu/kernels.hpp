@@ -13,10 +13,12 @@ namespace holon::gpu {
 /// Elements of T in an access of 16 bytes: launchers take such packs where channels and pointers allow it.
 template <class T> constexpr int pack_width = 16 / int(sizeof(T));
 
-/// Where work goes, and how wide the card is.
+/// Where work goes, and how wide the card is. `arrived`, for kernels that sum over rows, has `most_columns` zeros
+/// (op/gpu/columns.hpp) on the device, which are zeros again behind each of them.
 struct Queue {
     CUstream_st* stream = nullptr;
     int multiprocessors = 1;
+    unsigned* arrived = nullptr;
 };
 
 /// The four vectors of a normalisation; see op::Normalization.
@@ -134,7 +136,7 @@ template <class From, class To> void carry(const Queue&, std::int64_t count, con
 /// y_k += bias_k in every row, then max(., 0) if `relu`.
 template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, const float* bias, bool relu, T* y);
 
-/// `scratch` here and below has `sums_scratch` floats (op/gpu/columns.hpp).
+/// `scratch` here and below has as many floats as `sums_scratch` (op/gpu/columns.hpp) says.
 template <class T>
 void channel_sum(const Queue&, std::int64_t rows, int channels, const T* dy, float* scratch, float* out, bool add);
 /// Writes dy where y > 0, else 0, to `masked`, which may be dy, and sums that into `dbias`.
@@ -157,6 +159,17 @@ template <class T>
 void batch_norm_backward(const Queue&, std::int64_t rows, int channels, const T* x, const std::uint8_t* mask_bits,
                          const T* dy, const Channels&, bool relu, bool batch_statistics, const BatchNormTargets<T>&,
                          float* scratch);
+
+/// y = max(batch_norm(x) + batch_norm(residual), 0), the residual's part rounded to T; `mask_bits` as above.
+template <class T>
+void batch_norm_pair(const Queue&, std::int64_t rows, int channels, const T* x, const Channels&, const T* residual,
+                     const Channels& of_residual, T* y, std::uint8_t* mask_bits);
+/// A gradient may lie over its image. Neither target has a residual of its own.
+template <class T>
+void batch_norm_pair_backward(const Queue&, std::int64_t rows, int channels, const T* x, const Channels&,
+                              const T* residual, const Channels& of_residual, const std::uint8_t* mask_bits, const T* dy,
+                              bool batch_statistics, const BatchNormTargets<T>&, const BatchNormTargets<T>& to_residual,
+                              float* scratch);
 
 template <class T> void max_pool(const Queue&, const Pooling&, const T* x, T* y, std::uint8_t* place);
 template <class T>
