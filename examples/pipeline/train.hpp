@@ -139,6 +139,7 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
     LossScale loss_scale;
     const auto scale_now = [&] { return scaled ? loss_scale.scale() : 1.0; };
     using A = Accumulate<T>;
+    DeviceCopies<D> copies;
     std::map<std::size_t, BatchInput<T, D>> inputs;  // by how many images: all batches but the last of an epoch have the same
     const auto note = [](const std::string& sentence) { std::cout << "note: " << sentence << '\n'; };
     CapturedStep<Net, StepResult<A, D>> captured(net, {.recorded = options.graph, .say = note});
@@ -247,7 +248,7 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
                 const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
                 BatchInput<T, D>& input =
                     inputs.try_emplace(labels.size(), std::int64_t(labels.size()), set.rows, set.columns,
-                                       net.fc.weight.shape().n)
+                                       net.fc.weight.shape().n, &copies)
                         .first->second;
                 front.fill(net, input, next->items, Mode::train);
                 input.targets.set(labels, weights);
