@@ -9,7 +9,7 @@ using namespace holon;
 using namespace holon::pipeline;
 using namespace holon::test;
 
-TEMPLATE_TEST_CASE("a step that is read late is the step that is waited for", "[train]", float, bfloat16) {
+TEMPLATE_TEST_CASE("a step that is read late is the step that is waited for", "[train]", float, bfloat16, float16) {
     using T = TestType;
     const Quiet quiet;
     fake::reset();
@@ -44,33 +44,50 @@ TEMPLATE_TEST_CASE("a step that is read late is the step that is waited for", "[
 }
 
 namespace {
-/// Looks, when a step is asked for, at what the card has still to do once the step's images are there.
-struct Watched : Small<float, Gpu> {
-    using Small::Small;
-    Variable<float, Gpu> operator()(const Variable<float, Gpu>& x, Mode mode) {
-        REQUIRE(cudaStreamSynchronize(default_context<Gpu>().upload_stream()) == cudaSuccess);
+/// Looks, when a step is asked for, at what the card has still to do once the step's images are there, and, when the card
+/// comes to the step, at how many copies were asked for since.
+template <class T> struct Watched : Small<T, Gpu> {
+    using Small<T, Gpu>::Small;
+    Variable<float, Gpu> operator()(const Variable<T, Gpu>& x, Mode mode) {
+        auto& context = default_context<Gpu>();
+        REQUIRE(cudaStreamSynchronize(context.upload_stream()) == cudaSuccess);
         waiting.push_back(fake::counts().waiting);
-        return Small::operator()(x, mode);
+        fake::enqueue(context.stream(), [this, before = fake::counts().copies] {
+            copies.push_back(fake::counts().copies - before);
+        });
+        return Small<T, Gpu>::operator()(x, mode);
     }
-    std::vector<std::int64_t> waiting;
+    std::vector<std::int64_t> waiting, copies;
 };
-}  // namespace
 
-TEST_CASE("a batch is uploaded on a stream of its own, while the step before is still under way", "[train]") {
-    const Quiet quiet;
+/// An epoch of four steps, one call after the other.
+template <class T> void watch(Watched<T>& net) {
     fake::reset();
+    const Quiet quiet;
     const SampleSet set = samples();
     const scratch::Directory folder;
     Interrupt::install();
     Options options = options_in(folder.path(), "legacy", 1);
-    options.graph = false;  // so that each step asks
+    options.graph = false;  // so that each step calls the network
     Task task = task_for(set);
     task.stages = {{"all", {}, "", 1e-3, 0, 1}};
-    Watched net(3);
-    FrozenFront<Watched> front(task.form);
-    REQUIRE(run_training<Watched>(net, task, front, options, [](auto&) { return Verdict{0.5, "0.5", ""}; }) == 0);
+    FrozenFront<Watched<T>> front(task.form);
+    REQUIRE(run_training<Watched<T>>(net, task, front, options, [](auto&) { return Verdict{0.5, "0.5", ""}; }) == 0);
     REQUIRE(net.waiting.size() == 4);
-    for (std::size_t step = 1; step < net.waiting.size(); ++step) CHECK(net.waiting[step] > net.waiting[0] + 30);
+    REQUIRE(net.copies.size() == 4);
+}
+}  // namespace
+
+TEST_CASE("a batch is uploaded on a stream of its own, while the step before is still under way", "[train]") {
+    Watched<float> net(3);
+    watch(net);
+    for (std::size_t step = 1; step < 4; ++step) CHECK(net.waiting[step] > net.waiting[0] + 30);
+}
+
+TEST_CASE("where each step is waited for, because of loss scaling, the next batch is on its way before", "[train]") {
+    Watched<float16> net(3);
+    watch(net);
+    for (std::size_t step = 0; step < 3; ++step) CHECK(net.copies[step] >= net.copies[3] + 2);  // after the last comes none
 }
 
 TEST_CASE("a loss that is not finite on a card names the layer and keeps the last epoch's checkpoint", "[train]") {
