@@ -92,10 +92,12 @@ template <class Make> struct PlannedRun {
     std::size_t needs(Recompute policy, const Shape& batch) const {
         using T = typename std::invoke_result_t<const Make&>::element;
         const std::vector<op::Warp> warps(std::size_t(batch.n));
-        Tensor<float, Plan> grey;
+        Tensor<float, Plan> grey, landing;
+        const bool on_gpu = default_context<Plan>().state<op::plan::Ledger>().on_gpu;
         const auto input = [&] {  // as `network_input` makes it of the grey images that `BatchInput` holds from step to step
             auto& context = default_context<Plan>();
             if (!grey) grey = Tensor<float, Plan>({batch.n, batch.h, batch.w, 1}, context);
+            if (on_gpu && !landing) landing = Tensor<float, Plan>(grey.shape(), context);  // what `DeviceCopies` takes
             const auto warped = op::affine_warp(context, grey, std::span<const op::Warp>(warps), {.channels = 3});
             return op::template convert<T>(context, warped);
         };
@@ -107,7 +109,7 @@ template <class Make> struct PlannedRun {
                 return net;
             };
             most = std::max(most, walk_step(staged, input, batch, {policy, batches}).reserved);
-            grey = {};
+            grey = landing = {};
         }
         return most + most / 50;
     }

@@ -9,6 +9,7 @@
 #include <holon/graph/elementwise.hpp>
 #include <holon/graph/affine_warp.hpp>
 #include <holon/model/input_form.hpp>
+#include <holon/tensor/transfer.hpp>
 
 #include "pipeline/image.hpp"
 
@@ -42,15 +43,20 @@ inline Tensor<float, Cpu> grey_batch(const std::vector<Sample>& samples, int row
 }
 
 /// Batches of so many images, one after the other where the device reads them: a recorded step finds the next one in the
-/// place of the last.
+/// place of the last. With `copies`, images are uploaded while the device still works on the batch before; maps are not,
+/// because plans of a step's memory know the size of images only.
 template <Element T, Device D> class BatchInput {
  public:
-    BatchInput(std::int64_t images, int rows, int columns, std::int64_t classes = 1)
-        : grey({images, rows, columns, 1}), targets(classes) {}
+    BatchInput(std::int64_t images, int rows, int columns, std::int64_t classes = 1, DeviceCopies<D>* copies = nullptr)
+        : grey({images, rows, columns, 1}), targets(classes), copies_(copies) {}
 
     /// Of as many samples as there are images.
     void set(const std::vector<Sample>& samples) {
-        copy_from_host(grey, grey_batch(samples, int(grey.shape().h), int(grey.shape().w)));
+        const auto host = grey_batch(samples, int(grey.shape().h), int(grey.shape().w));
+        if (copies_)
+            copies_->copy(grey, host);
+        else
+            copy_from_host(grey, host);
         std::vector<op::Warp> list;
         for (const Sample& sample : samples) list.push_back(sample.warp);
         warps.set(list);
@@ -73,6 +79,9 @@ template <Element T, Device D> class BatchInput {
     Tensor<T, D> maps;
     op::Warps<D> warps;
     op::Targets<D> targets;
+
+ private:
+    DeviceCopies<D>* copies_;
 };
 
 /// The network's input: warped, copied to three channels, in the form its weights expect.

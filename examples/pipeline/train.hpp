@@ -96,11 +96,16 @@ template <class A, Device D> struct StepResult {
     Tensor<A, D> scale;  ///< `step_scale`'s answer, where the step went as far as the optimizer
 };
 
-/// A step whose results are on their way.
-template <Element T, Device D> struct StepTaken {
+/// A batch whose input was filled.
+template <Element T, Device D> struct FilledBatch {
     std::vector<int> labels;
     std::vector<Sample> items;
     BatchInput<T, D>* input;
+};
+
+/// A step whose results are on their way.
+template <Element T, Device D> struct StepTaken {
+    FilledBatch<T, D> of;
     std::size_t batch;
     bool steps;  ///< the optimizer's turn
 };
@@ -139,6 +144,7 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
     LossScale loss_scale;
     const auto scale_now = [&] { return scaled ? loss_scale.scale() : 1.0; };
     using A = Accumulate<T>;
+    DeviceCopies<D> copies;
     std::map<std::size_t, BatchInput<T, D>> inputs;  // by how many images: all batches but the last of an epoch have the same
     const auto note = [](const std::string& sentence) { std::cout << "note: " << sentence << '\n'; };
     CapturedStep<Net, StepResult<A, D>> captured(net, {.recorded = options.graph, .say = note});
@@ -207,17 +213,37 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
             loader.start(epoch, batch);
             int pending = 0;
             std::optional<Profile<D>> profile;
+            bool profiled = false;  // the step is
             // What a step gave is read a step late, so that the card has the next one before this machine looks at it. Not
             // where the next step depends on it (loss scaling), nor where steps are timed one by one.
             const bool late = std::same_as<D, Gpu> && !scaled && !options.profile;
+            // The next batch is on its way to the card before this machine waits for a step. Not where steps are timed.
+            const bool ahead = std::same_as<D, Gpu> && !options.profile;
+            const auto fill_next = [&]() -> std::optional<FilledBatch<T, D>> {
+                auto next = loader.next();
+                if (!next) return std::nullopt;
+                // The first step makes what later ones find ready; a last one of fewer images would blur the mean.
+                profiled = profile && next->items.size() == std::size_t(options.batch);
+                if (profiled) profile->start();
+                std::vector<int> labels;
+                for (const std::size_t i : next->indices) labels.push_back(set.labels[i]);
+                const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
+                BatchInput<T, D>& input =
+                    inputs.try_emplace(labels.size(), std::int64_t(labels.size()), set.rows, set.columns,
+                                       net.fc.weight.shape().n, &copies)
+                        .first->second;
+                front.fill(net, input, next->items, Mode::train);
+                input.targets.set(labels, weights);
+                return FilledBatch<T, D>{std::move(labels), std::move(next->items), &input};
+            };
             std::optional<StepTaken<T, D>> under_way;
             const auto settle = [&](StepTaken<T, D>& step) {
                 const auto& [loss, logits, scale] = reads[step.batch % 2].finish();
                 const double value = double(loss.data()[0]);
                 if (!std::isfinite(value)) {  // the optimizer left such a step out: the parameters are those that led here
-                    if (late) front.fill(net, *step.input, step.items, Mode::train);  // it may hold the batch after it
-                    explain_non_finite(net, [&] { return front.answer(net, *step.input, options.bilinear, Mode::train); },
-                                       step.labels);
+                    if (ahead) front.fill(net, *step.of.input, step.of.items, Mode::train);  // it may hold a later batch
+                    explain_non_finite(net, [&] { return front.answer(net, *step.of.input, options.bilinear, Mode::train); },
+                                       step.of.labels);
                     throw NumericError(text("the loss is not finite at epoch ", epoch + 1, ", batch ", step.batch,
                                             "; a smaller --rates or --clip helps; ", last_path, " is the last good epoch"));
                 }
@@ -229,28 +255,19 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
                     if (!taken) adam.take_back();
                     if (scaled) loss_scale.accept(taken ? double(scale.data()[2]) : std::numeric_limits<double>::infinity());
                 }
-                loss_sum += value * double(step.labels.size());
-                samples_done += long(step.labels.size());
+                const std::vector<int>& labels = step.of.labels;
+                loss_sum += value * double(labels.size());
+                samples_done += long(labels.size());
                 const auto classes = logits.shape().c;
-                for (std::size_t k = 0; k < step.labels.size(); ++k) {
+                for (std::size_t k = 0; k < labels.size(); ++k) {
                     const auto* row = logits.data() + std::int64_t(k) * classes;
-                    correct += std::max_element(row, row + classes) - row == step.labels[k];
+                    correct += std::max_element(row, row + classes) - row == labels[k];
                 }
                 progress.update(step.batch, text("loss ", loss_sum / double(samples_done)));
             };
-            while (auto next = loader.next()) {
-                // The first step makes what later ones find ready; a last one of fewer images would blur the mean.
-                const bool profiled = profile && next->items.size() == std::size_t(options.batch);
-                if (profiled) profile->start();
-                std::vector<int> labels;
-                for (const std::size_t i : next->indices) labels.push_back(set.labels[i]);
-                const std::vector<float> weights = options.balance ? balanced_weights(labels) : std::vector<float>();
-                BatchInput<T, D>& input =
-                    inputs.try_emplace(labels.size(), std::int64_t(labels.size()), set.rows, set.columns,
-                                       net.fc.weight.shape().n)
-                        .first->second;
-                front.fill(net, input, next->items, Mode::train);
-                input.targets.set(labels, weights);
+            auto next = fill_next();
+            while (next) {
+                BatchInput<T, D>& input = *next->input;
                 ++batch;
                 const bool steps = ++pending == options.accumulate || batch == batches;
                 const auto& result = captured.run(adam, std::tie(input.grey, input.maps, input.warps, input.targets, steps), [&] {
@@ -270,7 +287,10 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
                 });
                 if (steps) pending = 0;
                 reads[batch % 2].start(result.loss, result.logits, result.scale);
-                StepTaken<T, D> taken{std::move(labels), std::move(next->items), &input, batch, steps};
+                StepTaken<T, D> taken{std::move(*next), batch, steps};
+                next.reset();
+                const auto interrupted = [&] { return Interrupt::received() && pending == 0; };
+                if (ahead && !interrupted()) next = fill_next();
                 if (late) {
                     auto before = std::exchange(under_way, std::move(taken));
                     if (before) settle(*before);
@@ -279,7 +299,8 @@ int run_training(Net& net, const Task& task, FrozenFront<Net>& front, const Opti
                 }
                 if (profiled) profile->stop();
                 if (options.profile && epoch_in_stage == 0 && !profile) profile.emplace();
-                if (Interrupt::received() && pending == 0) break;
+                if (interrupted()) break;
+                if (!ahead) next = fill_next();
             }
             if (under_way) settle(*under_way);
             if (Interrupt::received()) {

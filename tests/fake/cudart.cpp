@@ -90,6 +90,7 @@ void reset() {
     now.streams = was.streams, now.events = was.events, now.pools = was.pools, now.graphs = was.graphs;
     now.handles = was.handles, now.descriptors = was.descriptors;
     r.settings = Settings();
+    for (auto& stream : r.streams) stream.eager = false;
     r.sticky = last_error = cudaSuccess;
     r.fault.clear();
 }

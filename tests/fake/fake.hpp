@@ -50,12 +50,16 @@ struct Counts {
 };
 Counts counts();
 
-/// Settings, what has been done, the peak and any fault as at the start; what is alive stays.
+/// Settings, what has been done, the peak and any fault as at the start, and no stream eager; what is alive stays.
 void reset();
 
 /// Puts a kernel on a stream, as a launch does; an error is left for cudaGetLastError. A kernel that throws is a fault:
 /// its words go to stderr, and cudaErrorLaunchFailure comes from every call until `reset`.
 void enqueue(cudaStream_t stream, std::function<void()> kernel);
+
+/// From here on the stream runs what is put on it at once, up to a wait for work of another stream that has not run:
+/// what it should wait for and does not is then undone. Other streams run their work as late as they may.
+void make_eager(cudaStream_t stream);
 
 /// What the kernel that failed said; empty if none has.
 std::string fault();

@@ -45,6 +45,12 @@ struct Mark {
     std::size_t position = 0;  // in a capture: how much work of the stream came before it
 };
 
+/// A piece of work in a stream, or a wait for another stream's mark and no work.
+struct Queued {
+    Work work;
+    std::shared_ptr<Mark> waits_for;
+};
+
 /// A range of memory that the runtime gave out.
 struct Block {
     std::size_t size = 0;  // as asked for
@@ -61,7 +67,8 @@ struct Block {
 struct CUstream_st {
     int device = 0;
     bool legacy = false, blocking = false, destroyed = false;
-    std::deque<holon::fake::Work> queue;
+    bool eager = false;  // see `make_eager`
+    std::deque<holon::fake::Queued> queue;
     std::shared_ptr<holon::fake::Capture> capture;
     std::size_t captured = 0;  // pieces of work in that capture
 };
@@ -127,6 +134,7 @@ struct Runtime {
     std::map<int, std::size_t> plain_bytes;          // cudaMalloc's, by device
     std::vector<std::shared_ptr<Capture>> captures;  // in progress
     int running = 0;                                 // depth; device memory may be touched while it is not 0
+    bool advancing = false;                          // eager streams are running what they can
 };
 Runtime& runtime();
 

@@ -1,6 +1,8 @@
 // fake/streams.cpp: the fake CUDA runtime's streams and events. Work waits in its stream until the host or other work
-// waits for it, so that what should have been waited for and was not is still undone when it is looked at.
+// waits for it, so that what should have been waited for and was not is still undone when it is looked at; in an eager
+// stream it runs at once, so that what it should have waited for is undone.
 #include <cstdio>
+#include <utility>
 
 #include "fake/runtime.hpp"
 
@@ -25,15 +27,43 @@ void break_down(const char* words) {
     for (auto& stream : r.streams) stream.queue.clear();
 }
 
-void step(CUstream_st& stream) {
+void run_to(const Mark& mark);
+
+void run_first(CUstream_st& stream) {
     const Running running;
-    const Work work = std::move(stream.queue.front());
+    if (const auto mark = stream.queue.front().waits_for) {  // it stays the first until it is over
+        run_to(*mark);
+        if (!stream.queue.empty() && stream.queue.front().waits_for == mark) stream.queue.pop_front();
+        return;
+    }
+    const Work work = std::move(stream.queue.front().work);
     stream.queue.pop_front();
     try {
         work();
     } catch (const std::exception& error) {
         break_down(error.what());
     }
+}
+
+/// Runs what eager streams have, up to a wait for what another stream has not come to.
+void advance_eager_streams() {
+    Runtime& r = runtime();
+    if (std::exchange(r.advancing, true)) return;
+    for (auto& stream : r.streams)
+        while (stream.eager && !stream.queue.empty() &&
+               (!stream.queue.front().waits_for || stream.queue.front().waits_for->reached))
+            run_first(stream);
+    r.advancing = false;
+}
+
+void step(CUstream_st& stream) {
+    run_first(stream);
+    advance_eager_streams();
+}
+
+void put(CUstream_st& stream, Queued queued) {
+    stream.queue.push_back(std::move(queued));
+    advance_eager_streams();
 }
 
 void run_to(const Mark& mark) {
@@ -45,15 +75,16 @@ void run_to(const Mark& mark) {
 std::shared_ptr<Mark> mark_end(CUstream_st& stream) {
     auto mark = std::make_shared<Mark>();
     mark->stream = &stream;
-    stream.queue.push_back([mark] {
-        mark->reached = true;
-        mark->when = std::chrono::steady_clock::now();
-    });
+    put(stream, {[mark] {
+                     mark->reached = true;
+                     mark->when = std::chrono::steady_clock::now();
+                 },
+                 nullptr});
     return mark;
 }
 
 void wait_for(CUstream_st& stream, std::shared_ptr<Mark> mark) {
-    if (!mark->reached && mark->stream != &stream) stream.queue.push_back([mark] { run_to(*mark); });
+    if (!mark->reached && mark->stream != &stream) put(stream, {{}, mark});
 }
 
 /// The legacy stream waits for blocking streams, and they for it.
@@ -112,7 +143,7 @@ cudaError_t submit(cudaStream_t handle, Work work, const char* caller) {
         return cudaSuccess;
     }
     order_with_legacy(stream);
-    stream.queue.push_back(std::move(work));
+    put(stream, {std::move(work), nullptr});
     return cudaSuccess;
 }
 
@@ -127,6 +158,12 @@ void drain(CUstream_st& stream) {
 void drain_all() {
     const Running running;
     for (auto& stream : runtime().streams) drain(stream);
+}
+
+void make_eager(cudaStream_t handle) {
+    const Lock lock(runtime().mutex);
+    stream_of(handle, "make_eager").eager = true;
+    advance_eager_streams();
 }
 
 void enqueue(cudaStream_t stream, std::function<void()> kernel) {

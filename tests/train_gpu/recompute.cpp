@@ -46,6 +46,19 @@ template <class T, class D> struct Narrowing {
     Linear<A, D> fc;
 };
 
+/// Images outweigh all else.
+template <class T, class D> struct Averaging {
+    using element = T;
+    using device = D;
+    using A = Accumulate<T>;
+
+    explicit Averaging(Random random = Random(3, 1)) : fc(3, 3, random) { name_layers(*this); }
+    Variable<A, D> operator()(const Variable<T, D>& x, Mode mode) { return fc(convert<A>(global_average(x)), mode); }
+    void members(auto& visit) { visit("fc", fc); }
+
+    Linear<A, D> fc;
+};
+
 struct Machine {
     Machine() { fake::reset(); }
     ~Machine() {
@@ -127,6 +140,34 @@ TEMPLATE_TEST_CASE("auto takes the first policy that fits the card's memory, say
     // Where only the leanest fits, keeping everything does not.
     const Quiet quiet;
     CHECK_THROWS_AS(train<T>(Recompute::nothing, options), OutOfMemory);
+}
+
+TEST_CASE("where images outweigh all else, a plan counts the memory that the next one is uploaded into", "[train]") {
+    Machine machine;
+    auto& memory = default_context<Gpu>().memory();
+    const int side = 128, batch = 4;
+    const Shape images{batch, side, side, 3};
+    const PlannedRun run{[] { return Averaging<float, Plan>(); }, images, {all}, Statistics::follow, 1};
+    plan_for_device<float, Gpu>();
+    const std::size_t needs = run.needs(Recompute::nothing, run.image) + kept_by_libraries<Gpu>();
+    machine.limit(needs);
+    const SampleSet set = samples(2 * batch, side);
+    const scratch::Directory folder;
+    Options options = options_in(folder.path(), "legacy", 1);
+    options.batch = batch;
+    Task task = task_for(set);
+    task.stages = {all};
+    Interrupt::install();
+    Averaging<float, Gpu> net;
+    FrozenFront<Averaging<float, Gpu>> front(task.form);
+    {
+        const Quiet quiet;
+        REQUIRE(run_training<Averaging<float, Gpu>>(net, task, front, options,
+                                                    [](auto&) { return Verdict{0.5, "0.5", ""}; }) == 0);
+    }
+    const std::size_t landing = std::size_t(batch * side * side) * sizeof(float);
+    CHECK(memory.use().peak <= needs);
+    CHECK(memory.use().peak > needs - landing);
 }
 
 TEST_CASE("a card with too little for the leanest policy is refused with the bytes that are missing", "[train]") {

@@ -58,9 +58,9 @@ constexpr int oldest_capability = 75;
 
 }  // namespace gpu
 
-/// One card and one stream, in which everything happens in the order of the calls. Calls return before the card is
-/// done; only `download` and `wait` stop for it. A context belongs to the thread that made it and those that call
-/// `cudaSetDevice` for its card.
+/// One card and one stream, in which everything happens in the order of the calls; what a second one uploads meanwhile
+/// comes into that order by a `gpu::Landing`. Calls return before the card is done; only `download` and `wait` stop for
+/// it. A context belongs to the thread that made it and those that call `cudaSetDevice` for its card.
 template <> class Context<Gpu> {
  public:
     Context() : Context(gpu::chosen_device()) {}
@@ -97,6 +97,13 @@ template <> class Context<Gpu> {
     void download(void* to, const void* from, std::size_t bytes) {
         const Download wanted{to, from, bytes};
         download({&wanted, 1});
+    }
+    /// The second stream, for uploads by a `gpu::Landing`; made on first use.
+    cudaStream_t upload_stream() { return uploads().stream.raw; }
+    /// Uploads that do not wait for kernels. The context must outlive it.
+    std::unique_ptr<gpu::Landing> make_landing() {
+        Uploads& u = uploads();
+        return std::make_unique<gpu::Landing>(stream(), memory_, u.stream.raw, u.staging);
     }
     /// Several at once, with one wait.
     void download(std::span<const Download> wanted) {
@@ -188,11 +195,21 @@ template <> class Context<Gpu> {
         Stream& operator=(const Stream&) = delete;
     };
 
+    struct Uploads {
+        Stream stream;
+        gpu::Staging staging{stream.raw};
+    };
+    Uploads& uploads() {
+        if (!uploads_) uploads_ = std::make_unique<Uploads>();
+        return *uploads_;
+    }
+
     // In this order: the card is opened first, and what the backend keeps is freed first.
     Card card_;
     Stream stream_;
     gpu::PoolMemory memory_;
     gpu::Staging staging_;
+    std::unique_ptr<Uploads> uploads_;
     gpu::Recording* recording_ = nullptr;
     gpu::RecordingNeed need_;
     BackendStates states_;

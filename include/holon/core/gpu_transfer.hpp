@@ -155,6 +155,65 @@ class Staging {
     std::size_t turn_up_ = 0;
 };
 
+/// Uploads that do not wait for the kernels before them: the bytes go into memory of their own on a second stream,
+/// `uploads`. The kernels' stream waits for them and copies them from there to their place, so that it sees them in the
+/// order of the calls. They are not sent straight to their place, because kernels may still read what it holds. Two
+/// places in turn would need no copy on the card, but `CapturedStep` would record the step once for each; the copy takes
+/// a few hundredths of the time of the upload.
+class Landing {
+ public:
+    Landing(cudaStream_t stream, PoolMemory& memory, cudaStream_t uploads, Staging& staging)
+        : stream_(stream), memory_(memory), uploads_(uploads), staging_(staging) {
+        expects_cuda(cudaEventCreateWithFlags(&landed_, cudaEventDisableTiming), "making an event");
+        const cudaError_t made = cudaEventCreateWithFlags(&free_, cudaEventDisableTiming);
+        if (made != cudaSuccess) cudaEventDestroy(landed_);
+        expects_cuda(made, "making an event");
+    }
+    ~Landing() {
+        release();
+        cudaEventDestroy(landed_);
+        cudaEventDestroy(free_);
+    }
+    Landing(const Landing&) = delete;
+    Landing& operator=(const Landing&) = delete;
+
+    /// Returns as soon as `from` may be written again. The memory is as large as the most bytes so far, and kept.
+    void upload(void* to, const void* from, std::size_t bytes) {
+        if (bytes == 0) return;
+        if (bytes > room_) take(bytes);
+        expects_cuda(cudaStreamWaitEvent(uploads_, free_, 0), "making the copies to the card wait for the ones before");
+        staging_.upload(at_, from, bytes);
+        expects_cuda(cudaEventRecord(landed_, uploads_), "recording an event");
+        expects_cuda(cudaStreamWaitEvent(stream_, landed_, 0), "making the card wait for a copy to it");
+        expects_cuda(cudaMemcpyAsync(to, at_, bytes, cudaMemcpyDeviceToDevice, stream_), "copying on the card");
+        expects_cuda(cudaEventRecord(free_, stream_), "recording an event");
+    }
+
+ private:
+    /// The pool gives memory in the order of `stream_`, where it may still be in use until the event.
+    void take(std::size_t bytes) {
+        release();
+        at_ = memory_.allocate(bytes);
+        room_ = bytes;
+        expects_cuda(cudaEventRecord(free_, stream_), "recording an event");
+    }
+    /// Waits until nothing is on its way here: the pool does not know of `uploads_`.
+    void release() noexcept {
+        if (!at_) return;
+        cudaStreamSynchronize(uploads_);
+        memory_.release(std::exchange(at_, nullptr), std::exchange(room_, 0));
+    }
+
+    cudaStream_t stream_;
+    PoolMemory& memory_;
+    cudaStream_t uploads_;
+    Staging& staging_;
+    cudaEvent_t landed_ = nullptr;  // in `uploads_`: the bytes are here
+    cudaEvent_t free_ = nullptr;    // in `stream_`: the memory may be written
+    void* at_ = nullptr;
+    std::size_t room_ = 0;
+};
+
 /// Bytes that are on their way from a card to this machine while both work: `start` puts the copies on the stream,
 /// `finish` waits for them. Pinned memory is kept from one use to the next.
 class Arrival {

@@ -53,6 +53,33 @@ template <Device D, class... T> std::tuple<Tensor<T, Cpu>...> to_host_together(c
     }
 }
 
+/// Overwrites tensors as `copy_from_host` does, on a GPU without waiting for the kernels before it: elements are uploaded
+/// while those still run. This takes more of its memory, as many bytes as the largest tensor has.
+template <Device D> class DeviceCopies {
+ public:
+    explicit DeviceCopies(Context<D>& context = default_context<D>()) : context_(context) {}
+    template <class T> void copy(Tensor<T, D>& to, const Tensor<T, Cpu>& from) {
+#ifdef HOLON_CUDA
+        if constexpr (std::same_as<D, Gpu>) {
+            expects(to.shape() == from.shape(), "DeviceCopies: ", from.shape(), " does not fill ", to.shape());
+            expects(&to.context() == &context_, "DeviceCopies: a tensor of another context");
+            context_.expects_live("bytes of this machine are sent to the card");
+            if (!landing_) landing_ = context_.make_landing();
+            landing_->upload(to.data(), from.data(), std::size_t(from.size()) * sizeof(T));
+            return;
+        }
+#endif
+        copy_from_host(to, from);
+    }
+
+ private:
+    Context<D>& context_;
+#ifdef HOLON_CUDA
+    struct None {};
+    std::unique_ptr<std::conditional_t<std::same_as<D, Gpu>, gpu::Landing, None>> landing_;
+#endif
+};
+
 /// Tensors on their way to the host while the device goes on: `start` puts the copies behind what was asked of the device
 /// so far, so that the tensors may be written again, and `finish` waits for the elements. At once on other devices than a
 /// GPU. Used again and again, it keeps its memory.

@@ -123,6 +123,40 @@ TEST_CASE("an event orders two streams, and only what it needs runs", "[fake]") 
     CHECK(cudaEventDestroy(event) == cudaSuccess);
 }
 
+TEST_CASE("an eager stream runs what waits for no other stream at once", "[fake]") {
+    const Fresh fresh;
+    const Stream lazy, eager;
+    fake::make_eager(eager);
+    cudaEvent_t event;
+    REQUIRE(cudaEventCreateWithFlags(&event, cudaEventDisableTiming) == cudaSuccess);
+    const OnDevice<float> a(std::vector<float>{1});
+    float* const p = a;
+    fake::enqueue(lazy, [p] { *p *= 10; });
+    REQUIRE(cudaEventRecord(event, lazy) == cudaSuccess);
+    fake::enqueue(lazy, [p] { *p += 3; });
+    fake::enqueue(eager, [p] { *p = 2; });
+    CHECK(a.values()[0] == 2);  // though it came last
+    REQUIRE(cudaStreamWaitEvent(eager, event, 0) == cudaSuccess);
+    fake::enqueue(eager, [p] { *p *= 7; });
+    CHECK(a.values()[0] == 2);
+    REQUIRE(cudaStreamSynchronize(lazy) == cudaSuccess);
+    CHECK(a.values()[0] == 143);  // as soon as the event was reached, before what follows it
+    CHECK(cudaStreamQuery(eager) == cudaSuccess);
+    fake::enqueue(lazy, [p] { *p = 20; });
+    REQUIRE(cudaEventRecord(event, lazy) == cudaSuccess);
+    REQUIRE(cudaStreamWaitEvent(eager, event, 0) == cudaSuccess);
+    fake::enqueue(eager, [p] { *p += 1; });
+    CHECK(cudaStreamQuery(eager) != cudaErrorLaunchFailure);  // which runs the wait, and what it waits for
+    CHECK(a.values()[0] == 21);
+    fake::enqueue(eager, [p] { *p = 143; });
+    fake::reset();
+    fake::enqueue(eager, [p] { *p = 5; });
+    CHECK(a.values()[0] == 143);
+    REQUIRE(cudaDeviceSynchronize() == cudaSuccess);
+    CHECK(a.values()[0] == 5);
+    CHECK(cudaEventDestroy(event) == cudaSuccess);
+}
+
 TEST_CASE("events measure time when the work has run", "[fake]") {
     const Fresh fresh;
     const Stream stream;
