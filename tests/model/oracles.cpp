@@ -41,23 +41,30 @@ Variable<float, Cpu> image(Shape s) { return Variable<float, Cpu>(random_tensor<
 
 }  // namespace
 
-TEST_CASE("A1 shapes at 224x224 and 1152x896", "[model]") {
+TEST_CASE("A1 shapes at 224x224", "[model]") {
     const NoGrad no_grad;
     Random random;
     ResNet<float, Cpu> keras(resnet50_keras_options(), random), torch(resnet50_options(), random);
     Vgg16<float, Cpu> vgg(random);
-    const auto stem = [&](ResNet<float, Cpu>& net, Shape s) {
-        return net.pool(net.bn1.relu(net.conv1(image(s), Mode::evaluate), Mode::evaluate), Mode::evaluate).shape();
+    for (auto* net : {&keras, &torch}) CHECK((*net)(image({1, 224, 224, 3}), Mode::evaluate).shape() == Shape{1, 7, 7, 2048});
+    CHECK(vgg(image({1, 224, 224, 3}), Mode::evaluate).shape() == Shape{1, 7, 7, 512});
+}
+
+TEST_CASE("A1 shapes at 1152x896, stage by stage", "[model]") {  // walked through, not computed: ops give the same shapes
+    const NoGrad no_grad;
+    Random random;
+    const auto image = [](Shape s) { return Variable<float, Plan>(Tensor<float, Plan>(s)); };
+    ResNet<float, Plan> keras(resnet50_keras_options(), random), torch(resnet50_options(), random);
+    const auto stem = [&](ResNet<float, Plan>& net, Shape s) {
+        return net.pool(net.bn1.relu(net.conv1(image(s), Mode::evaluate), Mode::evaluate), Mode::evaluate);
     };
-    CHECK(stem(keras, {1, 224, 224, 3}) == Shape{1, 55, 55, 64});
-    CHECK(stem(keras, {1, 1152, 896, 3}) == Shape{1, 287, 223, 64});
-    CHECK(stem(torch, {1, 224, 224, 3}) == Shape{1, 56, 56, 64});
-    CHECK(stem(torch, {1, 1152, 896, 3}) == Shape{1, 288, 224, 64});
+    CHECK(stem(keras, {1, 224, 224, 3}).shape() == Shape{1, 55, 55, 64});
+    CHECK(stem(keras, {1, 1152, 896, 3}).shape() == Shape{1, 287, 223, 64});
+    CHECK(stem(torch, {1, 224, 224, 3}).shape() == Shape{1, 56, 56, 64});
+    CHECK(stem(torch, {1, 1152, 896, 3}).shape() == Shape{1, 288, 224, 64});
     for (auto* net : {&keras, &torch}) {
-        Variable<float, Cpu> y = (*net)(image({1, 224, 224, 3}), Mode::evaluate);
-        CHECK(y.shape() == Shape{1, 7, 7, 2048});
-        // 1152x896 by stages: the same blocks, one row of the table each.
-        y = net->pool(net->bn1.relu(net->conv1(image({1, 1152, 896, 3}), Mode::evaluate), Mode::evaluate), Mode::evaluate);
+        // The same blocks, one row of the table each.
+        auto y = stem(*net, {1, 1152, 896, 3});
         const Shape first = net == &keras ? Shape{1, 287, 223, 256} : Shape{1, 288, 224, 256};
         const std::array<Shape, 4> table{first, Shape{1, 144, 112, 512}, Shape{1, 72, 56, 1024}, Shape{1, 36, 28, 2048}};
         for (std::size_t stage = 0; stage < 4; ++stage) {
@@ -65,19 +72,18 @@ TEST_CASE("A1 shapes at 224x224 and 1152x896", "[model]") {
             CHECK(y.shape() == table[stage]);
         }
     }
-    CHECK(vgg(image({1, 224, 224, 3}), Mode::evaluate).shape() == Shape{1, 7, 7, 512});
+    Vgg16<float, Plan> vgg(random);
     CHECK(vgg(image({1, 1152, 896, 3}), Mode::evaluate).shape() == Shape{1, 36, 28, 512});
     for (const auto& [top, width] : {std::pair{"[512-512-1024]x2,[512-512-1024]x2", 1024}, {"256x1,128x1", 128}, {"[64-64-256]x2,128x3", 128}}) {
         Random r;
-        Top<float, Cpu> blocks(512, parse_top(top), r);
-        Variable<float, Cpu> y = blocks.blocks[0](image({1, 36, 28, 512}), Mode::evaluate);
+        Top<float, Plan> blocks(512, parse_top(top), r);
+        const auto y = blocks.blocks[0](image({1, 36, 28, 512}), Mode::evaluate);
         CHECK((y.shape().h == 18 && y.shape().w == 14));
         CHECK(blocks.blocks[1](y, Mode::evaluate).shape() == Shape{1, 9, 7, width});
     }
-    Random r;
-    Heatmap<float, Cpu> heatmap(512, 5, 7, HeatmapActivation::relu, r);
+    Heatmap<float, Plan> heatmap(512, 5, 7, HeatmapActivation::relu, random);
     CHECK(heatmap(image({1, 36, 28, 512}), Mode::evaluate).shape() == Shape{1, 30, 22, 5});
-    Top<float, Cpu> odd(5, parse_top("[8-8-16]x1,[8-8-16]x1"), r);  // ceil at odd sizes
+    Top<float, Plan> odd(5, parse_top("[8-8-16]x1,[8-8-16]x1"), random);  // ceil at odd sizes
     CHECK(odd(image({1, 30, 22, 5}), Mode::evaluate).shape() == Shape{1, 8, 6, 16});
 }
 
@@ -121,7 +127,7 @@ TEST_CASE("A2 parameter counts, exactly", "[model]") {
                            Row{"vgg16", "512x1,512x1", 4722690, 19437378}, Row{"vgg16", "256x3,128x3", 2952834, 17667522},
                            Row{"vgg16", "256x1,128x1", 1475970, 16190658}, Row{"vgg16", "128x1,64x1", 664258, 15378946},
                            Row{"vgg16", "[512-512-1024]x2,[512-512-1024]x2", 14974978, 29689666}}) {
-        auto net = whole(row.network, row.top);
+        auto net = to_whole_image(PatchClassifier<float, Plan>(row.network, 5, 0.5, 1), parse_top(row.top), 2, 1);
         CAPTURE(row.network, row.top);
         CHECK(count_under(net, "top") + count_under(net, "fc") == row.top_count);
         CHECK(count_parameters(net) == row.whole_count);

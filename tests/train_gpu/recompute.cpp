@@ -149,7 +149,7 @@ TEST_CASE("where images outweigh all else, a plan counts the memory that the nex
     const Shape images{batch, side, side, 3};
     const PlannedRun run{[] { return Averaging<float, Plan>(); }, images, {all}, Statistics::follow, 1};
     plan_for_device<float, Gpu>();
-    const std::size_t needs = run.needs(Recompute::nothing, run.image) + kept_by_libraries<Gpu>();
+    const std::size_t needs = run.needs(Recompute::nothing, run.image) + kept_by_backend<Gpu>();
     machine.limit(needs);
     const SampleSet set = samples(2 * batch, side);
     const scratch::Directory folder;
