@@ -3,6 +3,7 @@
 // the fallback list or off the tensor cores, the largest workspace, and a checksum of the plans themselves, which --all
 // prints, one line a convolution. Exits with 1 if one has no engine within 256 MiB, if a stored choice does not lead
 // back to its plan, or if --compare finds other lines than a file's.
+// --sums: of how many forward convolutions cuDNN gives the sums of the result's channels too, with what workspace.
 // --here: for the card at hand, what cuDNN picks with the card beside what it picks with its description alone.
 #include <holon/checkpoint/crc32c.hpp>
 #include <holon/op/gpu/choices.hpp>
@@ -170,6 +171,32 @@ bool same_as(const std::string& path, const std::vector<std::string>& summary,
     return false;
 }
 
+/// One line a card and element type of 16 bits.
+int sums_on_described_cards(const std::string& key) {
+    std::cout << first_line() << "\ncard,element,forward convolutions,with sums,largest workspace_bytes\n";
+    for (const auto& card : key.empty() ? op::plan::cards() : std::vector{op::plan::find_card(key)}) {
+        const auto device = gpu::described(card);
+        for (const ElementCase& e : elements) {
+            if (e.type == CUDNN_DATA_FLOAT || (card.compute_capability < 800 && e.type == CUDNN_DATA_BFLOAT16)) continue;
+            int all = 0, given = 0;
+            std::int64_t workspace = 0;
+            for (const auto& [q, where] : all_convolutions()) {
+                if (q.direction != op::Direction::forward) continue;
+                ++all;
+                try {
+                    const auto plan = gpu::plan_convolution({nullptr, &device, card.name},
+                                                            {q.direction, e.type, q.image, q.options, false, e.numerics, true}, budget);
+                    ++given;
+                    workspace = std::max(workspace, plan.workspace);
+                } catch (const DeviceError&) {
+                }
+            }
+            std::cout << card.key << ',' << e.name << ',' << all << ',' << given << ',' << workspace << '\n';
+        }
+    }
+    return 0;
+}
+
 int described_cards(const std::string& key, bool all, const std::string& compare) {
     const auto cards = key.empty() ? op::plan::cards() : std::vector{op::plan::find_card(key)};
     std::vector<std::string> summary;
@@ -228,9 +255,10 @@ int main(int argc, char** argv) {
     CLI::App app{
         "What cuDNN would run for every convolution of the paper's networks, on cards that need not be there."};
     app.set_version_flag("--version", text("holon ", version));
-    bool all = false;
+    bool all = false, sums = false;
     std::string card, compare;
     app.add_flag("--all", all, "every plan instead of the summary");
+    app.add_flag("--sums", sums, "convolutions that give the sums of their result's channels too");
     std::vector<std::string> keys;
     for (const auto& known : op::plan::cards()) keys.push_back(known.key);
     app.add_option("--card", card, "this card alone")->check(CLI::IsMember(keys));
@@ -244,7 +272,7 @@ int main(int argc, char** argv) {
 #ifdef HOLON_CUDA
         if (here) return card_at_hand();
 #endif
-        return described_cards(card, all, compare);
+        return sums ? sums_on_described_cards(card) : described_cards(card, all, compare);
     } catch (const Error& error) {
         std::cerr << "error: " << error.what() << '\n';
     }

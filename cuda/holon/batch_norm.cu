@@ -45,10 +45,15 @@ void batch_statistics(const Queue& queue, std::int64_t rows, int channels, const
         channels,
         [&]<bool Whole>() {
             start_sums<T>(queue, rows, channels,
-                          MomentRows<T, Whole>{x, scratch, epsilon, running, mean, inverse_deviation, {}},
+                          MomentRows<T, Whole>{x, scratch, {epsilon, running, mean, inverse_deviation}, {}},
                           scratch + channels);
         },
         x);
+}
+void batch_statistics(const Queue& queue, std::int64_t count, int channels, const float* sum, const float* squares,
+                      float epsilon, const RunningStatistics& running, float* mean, float* inverse_deviation) {
+    launch(queue, moments_of_sums, dim3(unsigned(divided_up(channels, flat_threads))), dim3(flat_threads), count, channels, sum,
+           squares, MomentTargets{epsilon, running, mean, inverse_deviation});
 }
 template <class T>
 void batch_norm(const Queue& queue, std::int64_t rows, int channels, const T* x, const T* residual,

@@ -19,6 +19,30 @@ constexpr int forward_bound = forward_blocks;
 /// Rows of x whose mean is the level that moments are taken relative to.
 constexpr int level_rows = 32;
 
+/// Where moments go: mean and inverse deviation by the biased variance, and the running statistics moved on.
+struct MomentTargets {
+    float epsilon;
+    RunningStatistics running;
+    float *mean, *inverse_deviation;
+
+    /// From the sums of value - level and of its square over `count` rows.
+    __device__ void finish(int k, float level, double sum, double squares, std::int64_t count) const {
+        const double away = sum / double(count), spread = squares / double(count) - away * away;
+        const float middle = float(double(level) + away), variance = float(maximum(0.0, spread));
+        mean[k] = middle;
+        inverse_deviation[k] = 1 / sqrtf(variance + epsilon);
+        const float joins = running.shift ? middle + running.shift[k] : middle;
+        running.mean[k] = running.keep * running.mean[k] + running.mean_share * joins;
+        running.variance[k] = running.keep * running.variance[k] + running.variance_share * variance;
+    }
+};
+
+/// A thread a channel.
+__global__ void moments_of_sums(std::int64_t count, int channels, const float* sum, const float* squares, MomentTargets to) {
+    const int k = int(blockIdx.x * blockDim.x + threadIdx.x);
+    if (k < channels) to.finish(k, 0, double(sum[k]), double(squares[k]), count);
+}
+
 /// Rows for the moments: value - level and its square. The level is a mean over up to 32 rows spread over the image, so
 /// that a large common value costs no digits. It is a number of T: the others differ from it by what float holds, and
 /// sums of 16-bit numbers do not round the same way at every step. Part 0 writes it down.
@@ -29,9 +53,7 @@ template <class T, bool Whole> struct MomentRows {
     static constexpr int W = Channels::width;
     const T* x;
     float* level;
-    float epsilon;
-    RunningStatistics running;
-    float *mean, *inverse_deviation;
+    MomentTargets to;
     float here[W];
 
     /// Has barriers. A thread takes the level of one channel of its block: they lie side by side.
@@ -61,15 +83,8 @@ template <class T, bool Whole> struct MomentRows {
             taken[1][i] += away * away;
         }
     }
-    /// Mean and inverse deviation by the biased variance, and the running statistics moved on.
     __device__ void finish(int k, const double (&sum)[2], std::int64_t count) const {
-        const double away = sum[0] / double(count), spread = sum[1] / double(count) - away * away;
-        const float middle = float(double(__ldcg(level + k)) + away), variance = float(maximum(0.0, spread));
-        mean[k] = middle;
-        inverse_deviation[k] = 1 / sqrtf(variance + epsilon);
-        const float joins = running.shift ? middle + running.shift[k] : middle;
-        running.mean[k] = running.keep * running.mean[k] + running.mean_share * joins;
-        running.variance[k] = running.keep * running.variance[k] + running.variance_share * variance;
+        to.finish(k, __ldcg(level + k), sum[0], sum[1], count);
     }
 };
 

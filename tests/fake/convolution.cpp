@@ -81,7 +81,7 @@ template <class C, class F> void numbers(C& c, const F& f) {
     }
     for (auto* pair : {&c.before, &c.after, &c.stride, &c.dilation})
         for (auto& v : *pair) f(v);
-    f(c.alpha), f(c.beta), f(c.compute);
+    f(c.alpha), f(c.beta), f(c.compute), f(c.sums), f(c.sum.id), f(c.squares.id);
 }
 
 }  // namespace
@@ -124,6 +124,10 @@ std::string Convolution::misfit() const {
 std::vector<std::int64_t> engines_for(const Convolution& c, cudnnBackendHeurMode_t mode) {
     if (settings().no_engines || c.compute != CUDNN_DATA_FLOAT || c.x.type != c.w.type || c.x.type != c.y.type)
         return {};
+    if (c.sums) {
+        if (c.x.type != CUDNN_DATA_HALF || mode == CUDNN_HEUR_MODE_FALLBACK) return {};
+        return {with_sums};
+    }
     if (mode == CUDNN_HEUR_MODE_FALLBACK) return {fallback};
     std::vector<std::int64_t> out{tensor_core, refused};
     if (c.direction != Direction::forward) out.push_back(nondeterministic);
@@ -142,6 +146,8 @@ std::vector<cudnnBackendNumericalNote_t> numerical_notes(std::int64_t engine) {
         }
         case nondeterministic:
             return {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC};
+        case with_sums:
+            return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE};
         case down_convert:
             return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS};
         default:
@@ -161,6 +167,7 @@ std::int64_t workspace_of(std::int64_t engine, const Convolution& c) {
         case large:
             return std::int64_t(settings().large_workspace);
         case nondeterministic:
+        case with_sums:
             return 4096;
         case plain:
             return 1000 + c.y.size();
@@ -204,6 +211,17 @@ void compute(const Convolution& c, std::int64_t engine, const void* x, const voi
         });
         scatter(sum, c.w, taps_out_in, const_cast<void*>(w), c.alpha, c.beta);
     }
+}
+
+void compute_sums(const Convolution& c, const void* y, float* sum, float* squares) {
+    const std::int64_t channels = c.y.dims[1];
+    std::vector<double> first(std::size_t(channels), 0), second = first;
+    const auto values = gather(c.y, pixels, y, plain);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        first[i % std::size_t(channels)] += values[i];
+        second[i % std::size_t(channels)] += values[i] * values[i];
+    }
+    for (std::size_t k = 0; k < std::size_t(channels); ++k) sum[k] = float(first[k]), squares[k] = float(second[k]);
 }
 
 std::string to_json(const Convolution& c, std::int64_t engine) {

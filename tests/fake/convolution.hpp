@@ -31,6 +31,9 @@ struct Convolution {
     std::array<std::int64_t, 2> before{}, after{}, stride{}, dilation{};
     double alpha = 1, beta = 0;
     cudnnDataType_t compute = CUDNN_DATA_FLOAT;
+    /// Forward only, if `sums`: of each channel of y as it was written, and of its squares.
+    bool sums = false;
+    TensorLayout sum, squares;
 
     const TensorLayout& result() const {
         return direction == Direction::forward ? y : direction == Direction::backward_data ? x : w;
@@ -51,6 +54,7 @@ std::vector<std::pair<std::int64_t, std::int64_t>> knobs_of(std::int64_t engine)
 
 /// Does it, in the way of an engine.
 void compute(const Convolution& c, std::int64_t engine, const void* x, const void* w, const void* y);
+void compute_sums(const Convolution& c, const void* y, float* sum, float* squares);
 
 /// A convolution and its engine as text, and back; none if the text is not such.
 std::string to_json(const Convolution& c, std::int64_t engine);

@@ -1,6 +1,8 @@
 // fake/cudnn.cpp: the fake cuDNN's functions: handles, backend descriptors, and plans that run on the fake streams.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <thread>
 
 #include "fake/descriptor.hpp"
 
@@ -88,7 +90,8 @@ struct Operand {
 
 cudnnStatus_t execute(cudnnContext& context, const std::shared_ptr<Content>& plan, const Content& pack) {
     const Convolution& c = plan->convolution;
-    std::array<Operand, 3> operands{Operand{&c.x, "x"}, Operand{&c.w, "w"}, Operand{&c.y, "y"}};
+    std::vector<Operand> operands{{&c.x, "x"}, {&c.w, "w"}, {&c.y, "y"}};
+    if (c.sums) operands.insert(operands.end(), {{&c.sum, "sum"}, {&c.squares, "squares"}});
     const Attribute &ids = pack.at(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS),
                     &pointers = pack.at(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS);
     for (Operand& o : operands) {
@@ -109,12 +112,18 @@ cudnnStatus_t execute(cudnnContext& context, const std::shared_ptr<Content>& pla
         return refuse(CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "the workspace is not aligned to 16 bytes");
     if (bytes && !device_block_of(workspace, bytes))
         return bad("the workspace is not in device memory, or ends before its " + std::to_string(bytes) + " bytes");
+    const int wait = runtime().settings.sums_take_ms;
     const auto work = [=] {
         const char* const me = "a convolution that was put on a stream";
         for (const Operand& o : operands) still_there(o.at, o.layout->span(), Block::device, me);
         if (bytes) still_there(workspace, bytes, Block::device, me);
         scribble(workspace, bytes);  // before and after: nothing may lie there
         compute(plan->convolution, plan->engine, operands[0].at, operands[1].at, operands[2].at);
+        if (plan->convolution.sums) {
+            compute_sums(plan->convolution, operands[2].at, static_cast<float*>(operands[3].at),
+                         static_cast<float*>(operands[4].at));
+            std::this_thread::sleep_for(std::chrono::milliseconds(wait));
+        }
         scribble(workspace, bytes);
     };
     if (submit(context.stream, work, "cudnnBackendExecute"))
@@ -224,6 +233,7 @@ cudnnStatus_t CUDNNWINAPI cudnnBackendCreateDescriptor(cudnnBackendDescriptorTyp
         case CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR:
         case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR:
         case CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR:
+        case CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR:
         case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR:
         case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR:
         case CUDNN_BACKEND_ENGINE_DESCRIPTOR:

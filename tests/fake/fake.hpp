@@ -32,6 +32,7 @@ struct Settings {
     std::vector<int> tensor_core_notes;                  ///< of `Engine::tensor_core`, besides TENSOR_CORE
     std::size_t tensor_core_workspace = 0;               ///< bytes that `Engine::tensor_core` asks for
     std::size_t large_workspace = std::size_t(1) << 30;  ///< bytes that `Engine::large` asks for
+    int sums_take_ms = 0;                                ///< milliseconds that `Engine::with_sums` waits
 };
 Settings& settings();
 
@@ -74,6 +75,7 @@ enum Engine : std::int64_t {
     down_convert = 5,      ///< float only; notes TENSOR_CORE and DOWN_CONVERT_INPUTS: inputs are rounded to bfloat16
     plain = 6,             ///< a small workspace that depends on the shape
     fallback = 7,          ///< no workspace; of the fallback list
+    with_sums = 8,         ///< float16 forward with the sums of its result's channels, and no other does that
 };
 
 }  // namespace holon::fake

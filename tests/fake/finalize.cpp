@@ -9,7 +9,8 @@ namespace {
 constexpr std::int64_t many = std::int64_t(1) << 30;
 constexpr auto forward = CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
                to_data = CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
-               to_filter = CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR;
+               to_filter = CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+               statistics = CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR;
 constexpr auto tensor = CUDNN_BACKEND_TENSOR_DESCRIPTOR, convolution = CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR,
                graph = CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, heuristics = CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR,
                engine = CUDNN_BACKEND_ENGINE_DESCRIPTOR, configuration = CUDNN_BACKEND_ENGINECFG_DESCRIPTOR,
@@ -50,6 +51,11 @@ const Rule rules[] = {
     {to_filter, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, "dy", child, 1, 1, true, tensor},
     {to_filter, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, "alpha", CUDNN_TYPE_FLOAT, 1, 1, false},
     {to_filter, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, "beta", CUDNN_TYPE_FLOAT, 1, 1, false},
+    {statistics, CUDNN_ATTR_OPERATION_GENSTATS_MODE, "the mode", CUDNN_TYPE_GENSTATS_MODE, 1, 1, true},
+    {statistics, CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, "the compute type", CUDNN_TYPE_DATA_TYPE, 1, 1, true},
+    {statistics, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, "x", child, 1, 1, true, tensor},
+    {statistics, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, "the sum", child, 1, 1, true, tensor},
+    {statistics, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, "the sum of squares", child, 1, 1, true, tensor},
     {graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, "the operations", child, 1, many, true},
     {graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, "the handle", CUDNN_TYPE_HANDLE, 1, 1, false},
     {heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, "the operation graph", child, 1, 1, true, graph},
@@ -162,12 +168,34 @@ cudnnStatus_t finalize_operation(Content& c) {
     return misfit.empty() ? CUDNN_STATUS_SUCCESS : bad("the convolution's tensors do not fit: " + misfit);
 }
 
+cudnnStatus_t finalize_statistics(Content& c) {
+    if (c.at(CUDNN_ATTR_OPERATION_GENSTATS_MODE).get<cudnnGenStatsMode_t>() != CUDNN_GENSTATS_SUM_SQSUM ||
+        c.at(CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC).get<cudnnDataType_t>() != CUDNN_DATA_FLOAT)
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED, "the fake sums values and squares, in float");
+    c.tensor = c.child(CUDNN_ATTR_OPERATION_GENSTATS_XDESC).tensor;
+    for (const auto name : {CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC}) {
+        const TensorLayout& sums = c.child(name).tensor;
+        if (sums.type != CUDNN_DATA_FLOAT || sums.dims != std::array<std::int64_t, 4>{1, c.tensor.dims[1], 1, 1} ||
+            sums.strides[1] != 1)
+            return bad("sums are float, one a channel, side by side");
+    }
+    return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t finalize_graph(Content& c) {
     const Attribute& operations = c.at(CUDNN_ATTR_OPERATIONGRAPH_OPS);
-    const Content& only = *operations.children.front();
-    if (operations.count != 1 || (only.type != forward && only.type != to_data && only.type != to_filter))
-        return refuse(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "the fake runs one convolution a graph");
-    c.convolution = only.convolution;
+    const Content& first = *operations.children.front();
+    const Content* const second = operations.count == 2 ? operations.children.back().get() : nullptr;
+    if ((first.type != forward && first.type != to_data && first.type != to_filter) || operations.count > 2 ||
+        (second && (first.type != forward || second->type != statistics)))
+        return refuse(CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN,
+                      "the fake runs one convolution a graph, a forward one perhaps with the sums of its result");
+    c.convolution = first.convolution;
+    if (!second) return CUDNN_STATUS_SUCCESS;
+    if (second->tensor.id != c.convolution.y.id) return bad("the sums are not of the convolution's result");
+    c.convolution.sums = true;
+    c.convolution.sum = second->child(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC).tensor;
+    c.convolution.squares = second->child(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC).tensor;
     return CUDNN_STATUS_SUCCESS;
 }
 
@@ -266,6 +294,8 @@ cudnnStatus_t finalize(Content& c) {
         case to_data:
         case to_filter:
             return finalize_operation(c);
+        case statistics:
+            return finalize_statistics(c);
         case graph:
             return finalize_graph(c);
         case heuristics:

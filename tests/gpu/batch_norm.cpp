@@ -59,6 +59,23 @@ template <class T> void check(const gpu::Queue& queue, Shape s, const Case& o) {
         REQUIRE(double(scratch[std::size_t(k)]) == Approx(level).epsilon(kernel_tolerance<T>()));
     }
 
+    // The same from the sums of the values and of their squares.
+    std::vector<float> values(std::size_t(c), 0), squares(std::size_t(c), 0);
+    for (std::int64_t i = 0; i < s.size(); ++i) {
+        const double v = std::as_const(x.wide).data()[i];
+        values[std::size_t(i % c)] += float(v), squares[std::size_t(i % c)] += float(v * v);
+    }
+    auto mean_of_sums = target<float>(c), deviation_of_sums = target<float>(c);
+    auto moved_again = running.narrow, moved_variance_again = running_variance.narrow;
+    gpu::batch_statistics(queue, rows, c, values.data(), squares.data(), 1e-5f,
+                          {moved_again.data(), moved_variance_again.data(), 0.9f, 0.1f, 0.1f * 1.5f,
+                           o.relu ? bias.narrow.data() : nullptr},
+                          mean_of_sums.data(), deviation_of_sums.data());
+    REQUIRE(error(mean_of_sums, by_op.mean) < 1e-5);
+    if (rows > 2) REQUIRE(error(deviation_of_sums, by_op.inverse_deviation) < 1e-3);
+    REQUIRE(error(moved_again, moved_by_op) < 1e-5);
+    REQUIRE(error(moved_variance_again, moved_variance_by_op) < 1e-3);
+
     op::Normalization<double, Cpu> normal{by_op.mean, by_op.inverse_deviation, weight.wide, bias.wide};
     // From here on both sides go by the same vectors.
     for (std::size_t k = 0; k < std::size_t(c); ++k) {

@@ -140,6 +140,9 @@ TEST_CASE("passes over rows: lanes for the packs, and blocks that have rows and 
                     [&] { gpu::batch_statistics(queue, rows, channels, from, 0, {}, none, none, none); });
                 REQUIRE(moments.size() == 1);
                 right_sums(moments[0], 4, gpu::moment_sums);
+                const auto of_sums = launches(
+                    [&] { gpu::batch_statistics(queue, rows, channels, from, from, 0, {}, none, none); });
+                REQUIRE((of_sums.size() == 1 && of_sums[0].block.x == 256 && of_sums[0].grid.x == boxes(channels, 256)));
 
                 // Passes: no block without rows; as long as there are rows, whole waves, up to four, but no more than
                 // leave each thread 16 rows.

@@ -31,6 +31,7 @@ struct BatchNormTerm {
     Tensor<A, D>&running_mean, &running_variance;
     BatchNormOptions options = {};
     std::optional<Variable<A, D>> left_out_bias = {};
+    std::optional<op::ChannelSums<A, D>> sums = {};  ///< of x, if its convolution gave them
 };
 
 namespace detail {
@@ -58,16 +59,22 @@ struct BatchNormPast {
         if (of.left_out_bias) to_left_out = of.left_out_bias->edge();
         if (batch) {
             expects(s.rows() > 0, "batch_norm: no positions to take statistics over in ", s);
-            op::BatchStatistics<A, D> statistics =
-                op::batch_statistics(context, of.x.value(), of.options.epsilon,
-                                     {&of.running_mean, &of.running_variance, of.options.momentum, of.options.unbiased,
-                                      of.left_out_bias ? &of.left_out_bias->value() : nullptr});
+            const op::RunningStatistics<A, D> running{&of.running_mean, &of.running_variance, of.options.momentum,
+                                                      of.options.unbiased,
+                                                      of.left_out_bias ? &of.left_out_bias->value() : nullptr};
+            op::BatchStatistics<A, D> statistics = taken(context, of, running);
             normal.mean = std::move(statistics.mean);
             normal.inverse_deviation = std::move(statistics.inverse_deviation);
         } else {
             normal.mean = of.running_mean;
             normal.inverse_deviation = op::inverse_deviation(context, of.running_variance, of.options.epsilon);
         }
+    }
+    static op::BatchStatistics<A, D> taken(Context<D>& context, const BatchNormTerm<T, D>& of,
+                                           const op::RunningStatistics<A, D>& running) {
+        if constexpr (op::convolves_with_sums<T, D>)
+            if (of.sums) return op::batch_statistics(context, *of.sums, of.x.shape().rows(), of.options.epsilon, running);
+        return op::batch_statistics(context, of.x.value(), of.options.epsilon, running);
     }
     bool wanted() const { return to_x || to_weight || to_bias; }
 

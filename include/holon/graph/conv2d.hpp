@@ -7,20 +7,31 @@ namespace holon {
 
 /// Cross-correlation (what this field calls convolution) of x (n, h, w, in) with filter (out, r, s, in) and an optional
 /// bias (1, 1, 1, out), then max(., 0) if `relu`; the result's shape is `op::conv2d_shape`. From the policy `redone` on the
-/// result is made again for whoever needs it in backward; without one it is kept.
+/// result is made again for whoever needs it in backward; without one it is kept. `sums`, not with a bias or a ReLU, is filled
+/// in with the sums of the result's channels where the device gives them along with it for less time.
 template <Element T, Device D>
 Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>& filter,
                       const Variable<Accumulate<T>, D>& bias, const Conv2dOptions& options,
-                      std::optional<Recompute> redone = {}, bool relu = false) {
+                      std::optional<Recompute> redone = {}, bool relu = false,
+                      std::optional<op::ChannelSums<Accumulate<T>, D>>* sums = nullptr) {
     using A = Accumulate<T>;
     Context<D>& context = x.context();
-    const auto run = [&context, relu, options](const Tensor<T, D>& image, const Tensor<A, D>& weight,
-                                               const Tensor<A, D>& shift) {
+    expects(!sums || (!options.bias && !relu), "conv2d: sums of a result with a bias or a ReLU");
+    // Made again, the result comes from the same kernel, for the same bits.
+    const auto run = [&context, relu, options, with_sums = sums != nullptr](
+                         const Tensor<T, D>& image, const Tensor<A, D>& weight, const Tensor<A, D>& shift,
+                         std::optional<op::ChannelSums<A, D>>* to = nullptr) {
+        if constexpr (op::convolves_with_sums<T, D>)
+            if (with_sums)
+                if (auto both = op::conv2d_with_sums(context, image, weight, options)) {
+                    if (to) *to = std::move(both->sums);
+                    return std::move(both->y);
+                }
         const Tensor<A, D>* const added = options.bias ? &shift : nullptr;
         return relu ? op::conv2d_relu(context, image, weight, added, options)
                     : op::conv2d(context, image, weight, added, options);
     };
-    Tensor<T, D> y = run(x.value(), filter.value(), bias.value());
+    Tensor<T, D> y = run(x.value(), filter.value(), bias.value(), sums);
 
     // A backend may keep its own form of a filter that it sees twice between writes: worth it for a frozen one, while
     // that of a learning one is soon stale. The second time it is shown the same numbers under another storage.

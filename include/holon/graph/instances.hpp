@@ -15,7 +15,7 @@
     how class Variable<T, D>;                                                                                          \
     how Variable<T, D> conv2d(const Variable<T, D>&, const Variable<Accumulate<T>, D>&,                                \
                               const Variable<Accumulate<T>, D>&, const Conv2dOptions&, std::optional<Recompute>,       \
-                              bool);                                                                                   \
+                              bool, std::optional<op::ChannelSums<Accumulate<T>, D>>*);                                \
     how Variable<T, D> linear(const Variable<T, D>&, const Variable<Accumulate<T>, D>&,                                \
                               const Variable<Accumulate<T>, D>&);                                                      \
     how Variable<T, D> batch_norm(const BatchNormTerm<T, D>&, const Variable<T, D>*, bool, BatchNormState);            \

@@ -46,7 +46,8 @@ struct BatchNorm2d : Named, FollowsStatistics {
 
  private:
     BatchNormTerm<T, D> term(const NormInput<T, D>& x) {
-        return {x.x, weight.variable(), bias.variable(), running_mean.writable(), running_var.writable(), options, x.left_out_bias};
+        return {x.x, weight.variable(), bias.variable(), running_mean.writable(), running_var.writable(), options, x.left_out_bias,
+                x.sums};
     }
     Variable<T, D> run(const NormInput<T, D>& x, const Variable<T, D>* residual, bool relu, Mode mode) {
         return within(name, [&] { return holon::batch_norm(term(x), residual, relu, state(mode)); });

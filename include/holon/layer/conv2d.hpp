@@ -7,14 +7,14 @@
 
 namespace holon {
 
-/// What a batch norm is given: an image and, where a convolution's bias was left out of it, that bias.
+/// What a batch norm is given: an image, where a convolution's bias was left out of it that bias, and the sums of its channels
+/// if the convolution gave them.
 template <Element T, Device D>
 struct NormInput {
     Variable<T, D> x;
-    std::optional<Variable<Accumulate<T>, D>> left_out_bias;
+    std::optional<Variable<Accumulate<T>, D>> left_out_bias = {};
+    std::optional<op::ChannelSums<Accumulate<T>, D>> sums = {};
     NormInput(Variable<T, D> value) : x(std::move(value)) {}
-    NormInput(Variable<T, D> value, Variable<Accumulate<T>, D> left_out)
-        : x(std::move(value)), left_out_bias(std::move(left_out)) {}
 };
 
 /// `weight` is (out, r, s, in), He normal; `bias` (1, 1, 1, out), zero, only if asked for.
@@ -32,12 +32,16 @@ struct Conv2d : Named {
     /// For the batch norm that follows: without the bias if that normalises by the batch's own mean, in which a bias
     /// cancels. It saves a GPU a pass over the result, and another over its gradient.
     template <class Norm> NormInput<T, D> before(const Norm& norm, const Variable<T, D>& x, Mode mode) {
-        if (!bias || norm.state(mode) != BatchNormState::batch) return run(x, false);
+        if (norm.state(mode) != BatchNormState::batch) return run(x, false);
         Conv2dOptions o = options;
         o.bias = false;
-        return {within(name,
-                       [&] { return holon::conv2d(x, weight.variable(), Variable<A, D>(), o, redone); }),
-                bias->variable()};
+        std::optional<op::ChannelSums<A, D>> sums;
+        NormInput<T, D> out(within(name, [&] {
+            return holon::conv2d(x, weight.variable(), Variable<A, D>(), o, redone, false, &sums);
+        }));
+        if (bias) out.left_out_bias = bias->variable();
+        out.sums = std::move(sums);
+        return out;
     }
     void members(auto& visit) {
         visit("weight", weight);

@@ -135,6 +135,14 @@ void expects_batch_statistics(const Tensor<T, D>& x, const RunningStatistics<Acc
     expects_channels("batch_statistics", x.shape(), *running.variance);
     if (running.shift) expects_channels("batch_statistics", x.shape(), *running.shift);
 }
+template <Element A, Device D>
+void expects_statistics_of_sums(const ChannelSums<A, D>& sums, std::int64_t count, const RunningStatistics<A, D>& running) {
+    expects(count > 0, "batch_statistics: sums over ", count, " positions");
+    for (const Tensor<A, D>* vector : {&sums.squares, static_cast<const Tensor<A, D>*>(running.mean),
+                                       static_cast<const Tensor<A, D>*>(running.variance)})
+        expects_same("batch_statistics", sums.sum, *vector);
+    if (running.shift) expects_same("batch_statistics", sums.sum, *running.shift);
+}
 template <Element T, Device D>
 void expects_batch_norm_gradients(const char* op, const Tensor<T, D>& x, const ReluMask<T, D>* mask,
                                   const Tensor<T, D>& dy, const BatchNormGradients<T, D>& wanted) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -16,6 +17,26 @@ template <Element A, Device D>
 struct BatchStatistics {
     Tensor<A, D> mean, inverse_deviation;
 };
+
+/// Per channel over n, h and w: the sum of an image's values and that of their squares. Each is 1x1x1xc.
+template <Element A, Device D>
+struct ChannelSums {
+    Tensor<A, D> sum, squares;
+};
+
+/// A convolution's result and the sums of its channels, where one kernel gives both.
+template <Element T, Device D>
+struct ConvolvedWithSums {
+    Tensor<T, D> y;
+    ChannelSums<Accumulate<T>, D> sums;
+};
+
+/// True where a device may have such a kernel.
+template <Element T, Device D> inline constexpr bool convolves_with_sums = false;
+/// Defined where it may; nothing is given, and nothing computed, where it is not the faster way.
+template <Element T, Device D>
+std::optional<ConvolvedWithSums<T, D>> conv2d_with_sums(Context<D>&, const Tensor<T, D>& x,
+                                                        const Tensor<Accumulate<T>, D>& filter, const Conv2dOptions&);
 
 /// What a batch's statistics move: running = (1 - momentum) * running + momentum * the batch's. The variance that joins is
 /// by n - 1 if `unbiased` (and n > 1), else by n. Each vector is 1x1x1xc.

@@ -70,7 +70,7 @@ struct Offer {
 std::vector<Offer> offers(cudnnHandle_t handle, op::Direction direction, cudnnDataType_t type,
                           cudnnBackendHeurMode_t mode = CUDNN_HEUR_MODE_A) {
     Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, gpu::detail::operation({direction, type, image, options()}));
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, gpu::detail::operations({direction, type, image, options()}));
     graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, std::span<const cudnnHandle_t>(&handle, 1));
     graph = std::move(graph).finalize();
     std::vector<Offer> out;

@@ -12,6 +12,14 @@ void channel_sum(Context<Gpu>& context, const Tensor<T, Gpu>& dy, Tensor<Accumul
     gpu::channel_sum(sums.queue, sums.rows, sums.channels, dy.data(), sums.scratch.data(), out.data(), gpu_detail::adds(mode));
 }
 
+namespace gpu_detail {
+inline gpu::RunningStatistics moved(const RunningStatistics<float, Gpu>& running, std::int64_t count) {
+    const double keep = 1 - running.momentum, correction = running.correction(count);
+    return {running.mean->data(), running.variance->data(), float(keep), float(running.momentum),
+            float(running.momentum * correction), running.shift ? running.shift->data() : nullptr};
+}
+}  // namespace gpu_detail
+
 template <Element T>
 BatchStatistics<Accumulate<T>, Gpu> batch_statistics(Context<Gpu>& context, const Tensor<T, Gpu>& x, double epsilon,
                                                      const RunningStatistics<Accumulate<T>, Gpu>& running) {
@@ -19,11 +27,23 @@ BatchStatistics<Accumulate<T>, Gpu> batch_statistics(Context<Gpu>& context, cons
     expects_batch_statistics(x, running);
     gpu_detail::Summing<T> sums(context, "batch_statistics", s, gpu::moment_sums);
     BatchStatistics<float, Gpu> out{gpu_detail::scratch<float>(context, s.c), gpu_detail::scratch<float>(context, s.c)};
-    const double keep = 1 - running.momentum, correction = running.correction(s.rows());
     gpu::batch_statistics(sums.queue, sums.rows, sums.channels, x.data(), float(epsilon),
-                          {running.mean->data(), running.variance->data(), float(keep), float(running.momentum),
-                           float(running.momentum * correction), running.shift ? running.shift->data() : nullptr},
+                          gpu_detail::moved(running, s.rows()),
                           sums.scratch.data(), out.mean.data(), out.inverse_deviation.data());
+    return out;
+}
+
+/// The same from sums over `count` positions. Those of squares are of the values as they are, not of their distance from a
+/// level: where a channel's mean is many times its deviation, the variance loses digits.
+inline BatchStatistics<float, Gpu> batch_statistics(Context<Gpu>& context, const ChannelSums<float, Gpu>& sums,
+                                                    std::int64_t count, double epsilon,
+                                                    const RunningStatistics<float, Gpu>& running) {
+    expects_statistics_of_sums(sums, count, running);
+    const std::int64_t c = sums.sum.shape().c;
+    BatchStatistics<float, Gpu> out{gpu_detail::scratch<float>(context, c), gpu_detail::scratch<float>(context, c)};
+    gpu::batch_statistics(gpu_detail::queue(context), count, gpu_detail::narrow("batch_statistics", c), sums.sum.data(),
+                          sums.squares.data(), float(epsilon), gpu_detail::moved(running, count), out.mean.data(),
+                          out.inverse_deviation.data());
     return out;
 }
 

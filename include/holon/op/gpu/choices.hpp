@@ -14,8 +14,9 @@ namespace holon::gpu {
 /// What a choice was made for: a convolution, and how it may compute.
 using ConvolutionKey =
     std::tuple<int, int, std::int64_t, std::int64_t, std::int64_t, std::int64_t, Conv2dOptions, bool, Numerics>;
+/// With the sums of its result a convolution counts as a direction of its own, behind the three.
 inline ConvolutionKey key_of(const Convolution& what) {
-    return {int(what.direction), int(what.type), what.x.n,     what.x.h, what.x.w, what.x.c,
+    return {what.sums ? 3 : int(what.direction), int(what.type), what.x.n,     what.x.h, what.x.w, what.x.c,
             what.options,        what.add,       what.numerics};
 }
 using Choices = std::map<ConvolutionKey, EngineChoice>;

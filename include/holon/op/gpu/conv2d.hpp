@@ -2,29 +2,70 @@
 #pragma once
 #include <optional>
 
+#include <holon/op/gpu/batch_norm.hpp>
 #include <holon/op/gpu/narrow.hpp>
 #include <holon/op/gpu/plan_run.hpp>
-#include <holon/op/gpu/sums.hpp>
 
 namespace holon::op {
 
 namespace gpu_detail {
 
+/// Times plans of a convolution over operands that are made when the first is timed.
+template <Element T> class LazyTimer {
+ public:
+    LazyTimer(Context<Gpu>& context, const Shape& x, const Conv2dOptions& o) : context_(context), x_(x), options_(o) {}
+    ~LazyTimer() {
+        if (timer_) context_.outside_rehearsal([&] { return timer_.reset(), 0; });
+    }
+    LazyTimer(const LazyTimer&) = delete;
+    LazyTimer& operator=(const LazyTimer&) = delete;
+
+    double operator()(const gpu::ConvolutionPlan& plan) {
+        return with_timer([&](PlanTimer<T>& timer) { return timer(plan); });
+    }
+    /// Calls time(timer) and gives back what it gives.
+    template <class Time> double with_timer(const Time& time) {
+        return context_.outside_rehearsal([&] {
+            if (!timer_) timer_.emplace(context_, x_, options_);
+            return time(*timer_);
+        });
+    }
+
+ private:
+    Context<Gpu>& context_;
+    Shape x_;
+    Conv2dOptions options_;
+    std::optional<PlanTimer<T>> timer_;
+};
+
 template <Element T>
 std::shared_ptr<const gpu::ConvolutionPlan> plan_of(Context<Gpu>& context, Direction direction, const Shape& x,
                                                     const Conv2dOptions& o, bool add) {
     const auto& settings = context.state<gpu::Settings>();
-    std::optional<PlanTimer<T>> timer;
-    const auto seconds = [&](const gpu::ConvolutionPlan& offered) {
-        return context.outside_rehearsal([&] {
-            if (!timer) timer.emplace(context, x, o);
-            return (*timer)(offered);
+    LazyTimer<T> timer(context, x, o);
+    auto plan = context.state<gpu::PlanCache>().find({direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics},
+                                                     settings, [&](const auto& offered) { return timer(offered); });
+    if (context.recording()) context.recording()->keep(plan);  // its kernels may be its own
+    return plan;
+}
+
+/// The plan that gives the sums of the result too; null where there is none, or where convolution and sums take less time
+/// one after the other.
+template <Element T>
+std::shared_ptr<const gpu::ConvolutionPlan> plan_with_sums(Context<Gpu>& context, const Shape& x, const Conv2dOptions& o) {
+    const auto& settings = context.state<gpu::Settings>();
+    LazyTimer<T> timer(context, x, o);
+    const auto apart = [&] {
+        const auto alone = plan_of<T>(context, Direction::forward, x, o, false);
+        return timer(*alone) + timer.with_timer([&](PlanTimer<T>& made) {
+            auto mean = scratch<float>(context, o.out), variance = scratch<float>(context, o.out);
+            return seconds_a_run(context, [&] { batch_statistics(context, made.result(), 1e-5, {&mean, &variance}); });
         });
     };
-    auto plan = context.state<gpu::PlanCache>().find({direction, gpu::cudnn_type<T>(), x, o, add, settings.numerics},
-                                                     settings, seconds);
-    if (timer) context.outside_rehearsal([&] { return timer.reset(), 0; });
-    if (context.recording()) context.recording()->keep(plan);  // its kernels may be its own
+    auto plan = context.state<gpu::PlanCache>().find_with_sums(
+        {Direction::forward, gpu::cudnn_type<T>(), x, o, false, settings.numerics, true}, settings,
+        [&](const auto& offered) { return timer(offered); }, apart);
+    if (plan && context.recording()) context.recording()->keep(plan);
     return plan;
 }
 
@@ -69,6 +110,24 @@ template <Element T>
 Tensor<T, Gpu> conv2d_relu(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
                            const Tensor<float, Gpu>* bias, const Conv2dOptions& o) {
     return gpu_detail::convolved(context, x, filter, bias, o, true);
+}
+/// 16-bit types alone: of float, sums that are not taken from a level would lose what float has.
+template <Element T> inline constexpr bool convolves_with_sums<T, Gpu> = sizeof(T) == 2;
+
+/// The convolution and the sums of its result's channels from one kernel, where engines are timed and that is faster; else
+/// nothing, and nothing has been computed.
+template <Element T>
+std::optional<ConvolvedWithSums<T, Gpu>> conv2d_with_sums(Context<Gpu>& context, const Tensor<T, Gpu>& x,
+                                                          const Tensor<float, Gpu>& filter, const Conv2dOptions& o) {
+    const Shape s = expects_conv2d(x.shape(), filter, static_cast<const Tensor<float, Gpu>*>(nullptr), o);
+    if (s.size() == 0) return {};
+    const auto plan = gpu_detail::plan_with_sums<T>(context, x.shape(), o);
+    if (!plan) return {};
+    ConvolvedWithSums<T, Gpu> out{Tensor<T, Gpu>(s, context),
+                                  {gpu_detail::scratch<float>(context, s.c), gpu_detail::scratch<float>(context, s.c)}};
+    const gpu_detail::Narrowed<T> narrow(context, filter);
+    gpu_detail::run_plan(context, *plan, x.data(), narrow.data(), out.y.data(), {out.sums.sum.data(), out.sums.squares.data()});
+    return out;
 }
 template <Element T>
 void conv2d_relu_backward(Context<Gpu>& context, const Tensor<T, Gpu>& y, const Tensor<T, Gpu>& dy,

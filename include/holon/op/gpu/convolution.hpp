@@ -69,6 +69,7 @@ struct Convolution {
     Conv2dOptions options;
     bool add = false;
     Numerics numerics = {};
+    bool sums = false;  ///< forward only: for each channel of the result, the sum of its values and of their squares too
 };
 
 /// What a plan of a convolution is made of: cuDNN's number of an engine, and its knobs with their values. The same
@@ -85,6 +86,7 @@ struct ConvolutionPlan {
     std::int64_t workspace = 0;  ///< bytes
     std::string engine;          ///< "engine 28, choice 1 of 9"
     EngineChoice choice;
+    bool sums = false;           ///< see `Convolution::sums`
     std::string note = {};  ///< a warning where 16-bit or TF32 inputs are not computed on tensor cores; else empty
 };
 
@@ -117,10 +119,11 @@ inline Descriptor convolution(const Conv2dOptions& o) {
     return std::move(c).finalize();
 }
 
-/// Identifiers of the three tensors.
-constexpr std::int64_t image_id = 'x', filter_id = 'w', result_id = 'y';
+/// Identifiers of the tensors.
+constexpr std::int64_t image_id = 'x', filter_id = 'w', result_id = 'y', sum_id = 's', squares_id = 'q';
 
-inline Descriptor operation(const Convolution& what) {
+/// The operations of a graph: the convolution, and the sums if they are asked for.
+inline std::vector<Descriptor> operations(const Convolution& what) {
     struct Names {
         cudnnBackendDescriptorType_t op;
         cudnnBackendAttributeName_t convolution, x, w, y, alpha, beta;
@@ -140,13 +143,26 @@ inline Descriptor operation(const Convolution& what) {
          CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
     const Names& names = all[int(what.direction)];
     const Conv2dOptions& o = what.options;
-    Descriptor op(names.op);
+    std::vector<Descriptor> made;
+    const Shape shape = op::conv2d_shape(what.x, o);
+    const Descriptor result = tensor(result_id, what.type, shape);
+    Descriptor& op = made.emplace_back(names.op);
     op.set(names.convolution, convolution(o));
     op.set(names.x, tensor(image_id, what.type, what.x));
     op.set(names.w, tensor(filter_id, what.type, op::filter_shape(o)));
-    op.set(names.y, tensor(result_id, what.type, op::conv2d_shape(what.x, o)));
+    op.set(names.y, result);
     op.set(names.alpha, 1.0f).set(names.beta, what.add ? 1.0f : 0.0f);
-    return std::move(op).finalize();
+    op = std::move(op).finalize();
+    if (!what.sums) return made;
+    const cudnnGenStatsMode_t mode = CUDNN_GENSTATS_SUM_SQSUM;
+    Descriptor& sums = made.emplace_back(CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR);
+    sums.set(CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, std::span<const cudnnGenStatsMode_t>(&mode, 1));
+    sums.set(CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_DATA_FLOAT);
+    sums.set(CUDNN_ATTR_OPERATION_GENSTATS_XDESC, result);
+    sums.set(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, tensor(sum_id, CUDNN_DATA_FLOAT, vector_shape(shape.c)));
+    sums.set(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, tensor(squares_id, CUDNN_DATA_FLOAT, vector_shape(shape.c)));
+    sums = std::move(sums).finalize();
+    return made;
 }
 
 inline std::vector<Descriptor> configurations(const Target& target, const Descriptor& graph,
@@ -215,21 +231,20 @@ inline Descriptor configuration_of(const EngineChoice& choice, const Descriptor&
 
 inline Descriptor operation_graph(const Target& target, const Convolution& what) {
     Descriptor graph(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    const Descriptor op = operation(what);
-    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, op);
+    graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations(what));
     if (target.handle) graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, target.handle);
     return std::move(graph).finalize();
 }
 
-inline ConvolutionPlan plan_of(const Target& target, const Descriptor& configuration, const Descriptor& engine,
-                               std::string words) {
+inline ConvolutionPlan plan_of(const Target& target, const Convolution& what, const Descriptor& configuration,
+                               const Descriptor& engine, std::string words) {
     Descriptor plan(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     plan.set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration);
     if (target.handle) plan.set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, target.handle);
     if (target.device) plan.set(CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, *target.device);
     plan = std::move(plan).finalize();
     const std::int64_t workspace = plan.integer(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE);
-    return {std::move(plan), workspace, std::move(words), choice_of(configuration, engine)};
+    return {std::move(plan), workspace, std::move(words), choice_of(configuration, engine), what.sums};
 }
 
 }  // namespace detail
@@ -245,7 +260,7 @@ inline ConvolutionPlan plan_convolution(const Target& target, const Convolution&
     engine = std::move(engine).finalize();
     const std::string refused = detail::objection(engine, what.type, what.numerics);
     if (!refused.empty()) throw DeviceError(text("engine ", choice.engine, ' ', refused));
-    auto plan = detail::plan_of(target, detail::configuration_of(choice, engine), engine,
+    auto plan = detail::plan_of(target, what, detail::configuration_of(choice, engine), engine,
                                 text("engine ", choice.engine, ", as before"));
     if (plan.workspace > budget)
         throw DeviceError(
@@ -264,7 +279,7 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
     const bool for_tensor_cores = what.type != CUDNN_DATA_FLOAT || what.numerics.tf32;
     std::int64_t passed_over = -1;  // the least workspace of the engines on tensor cores that want too much of it
     const auto in_words = [&] {
-        return text("conv2d ", op::direction_name(what.direction), " of ", type_name(what.type), ", image ", what.x, ", filter ",
+        return text("conv2d ", op::direction_name(what.direction), what.sums ? " with sums of " : " of ", type_name(what.type), ", image ", what.x, ", filter ",
                     op::filter_shape(what.options), ", stride ", what.options.stride);
     };
     const auto plan_one = [&](const Descriptor& configuration, const std::string& place) {
@@ -276,7 +291,7 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
             last = engine + " " + refused;
             return;
         }
-        auto plan = detail::plan_of(target, configuration, engines.front(), engine + ", " + place);
+        auto plan = detail::plan_of(target, what, configuration, engines.front(), engine + ", " + place);
         const bool leaves_tensor_cores = for_tensor_cores && !detail::on_tensor_cores(engines.front());
         if (plan.workspace > budget) {
             least = least < 0 ? plan.workspace : std::min(least, plan.workspace);

@@ -147,6 +147,9 @@ void bias_relu_backward(const Queue&, std::int64_t rows, int channels, const T* 
 template <class T>
 void batch_statistics(const Queue&, std::int64_t rows, int channels, const T* x, float epsilon,
                       const RunningStatistics& running, float* scratch, float* mean, float* inverse_deviation);
+/// The same from each channel's sum, and the sum of squares, over `count` rows.
+void batch_statistics(const Queue&, std::int64_t count, int channels, const float* sum, const float* squares,
+                      float epsilon, const RunningStatistics& running, float* mean, float* inverse_deviation);
 void inverse_deviation(const Queue&, int channels, const float* variance, float epsilon, float* out);
 /// `mask_bits`, null or a byte for each pack of `pack_width<T>` channels of a row, is written where there are `relu` and residual: bit i says that
 /// the ReLU let the pack's channel i through.

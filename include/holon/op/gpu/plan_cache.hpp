@@ -48,28 +48,32 @@ class PlanCache {
     template <class Seconds>
     std::shared_ptr<const ConvolutionPlan> find(const Convolution& what, const Settings& settings,
                                                 const Seconds& seconds) {
-        const std::int64_t budget = settings.workspace_budget;
-        const std::size_t candidates = std::size_t(std::max(1, settings.timed_engines));
-        const Key key{key_of(what), budget, candidates};
-        if (const auto known = places_.find(key); known != places_.end()) {
-            ++hits;
-            plans_.splice(plans_.begin(), plans_, known->second);
-            return plans_.front().second;
-        }
-        context_.expects_live("a convolution is planned");
-        ++misses;
-        auto plan = as_remembered(what, budget);
-        if (!plan) plan = chosen(what, budget, candidates, seconds);
-        choices_.insert_or_assign(key_of(what), plan->choice);
-        plans_.emplace_front(key, plan);
-        places_[key] = plans_.begin();
-        if (plans_.size() > capacity) {
-            choices_.erase(std::get<0>(plans_.back().first));
-            places_.erase(plans_.back().first);
-            plans_.pop_back();
-            ++evictions;
-        }
-        return plan;
+        return kept(what, settings, [&](std::int64_t budget, std::size_t candidates) {
+            auto plan = as_remembered(what, budget);
+            return plan ? plan : chosen(plan_convolutions(target_, what, budget, candidates), seconds).plan;
+        });
+    }
+
+    /// The plan of a convolution that gives the sums of its result too, if it was remembered or, where engines are timed,
+    /// the fastest takes less than `apart()` seconds, which is what convolution and sums take one after the other; else null.
+    template <class Seconds, class Apart>
+    std::shared_ptr<const ConvolutionPlan> find_with_sums(const Convolution& what, const Settings& settings,
+                                                          const Seconds& seconds, const Apart& apart) {
+        if (settings.timed_engines <= 1 && !remembered_.contains(key_of(what))) return nullptr;
+        return kept(what, settings, [&](std::int64_t budget, std::size_t candidates) -> std::shared_ptr<const ConvolutionPlan> {
+            const auto found = remembered_.find(key_of(what));
+            if (found != remembered_.end() && found->second == not_used) return nullptr;
+            if (auto plan = as_remembered(what, budget)) return plan;
+            if (candidates == 1) return nullptr;
+            std::vector<ConvolutionPlan> offered;
+            try {
+                offered = plan_convolutions(target_, what, budget, candidates);
+            } catch (const DeviceError&) {
+                return nullptr;  // many cards and types have none
+            }
+            const Chosen fastest = chosen(std::move(offered), seconds);
+            return fastest.seconds < apart() ? fastest.plan : nullptr;
+        });
     }
 
     /// Text that `remember` takes: which engines the convolutions that are kept run on, and those remembered that were
@@ -118,19 +122,47 @@ class PlanCache {
             return nullptr;
         }
     }
-    template <class Seconds>
-    std::shared_ptr<const ConvolutionPlan> chosen(const Convolution& what, std::int64_t budget, std::size_t candidates,
-                                                  const Seconds& seconds) {
-        std::vector<ConvolutionPlan> offered = plan_convolutions(target_, what, budget, candidates);
+    struct Chosen {
+        std::shared_ptr<const ConvolutionPlan> plan;
+        double seconds = 0;  ///< not asked of one that is offered alone, unless it gives sums
+    };
+    template <class Seconds> Chosen chosen(std::vector<ConvolutionPlan> offered, const Seconds& seconds) {
         std::size_t best = 0;
         double least = 0;
-        for (std::size_t i = 0; i < offered.size() && offered.size() > 1; ++i) {
+        for (std::size_t i = 0; i < offered.size() && (offered.size() > 1 || offered[0].sums); ++i) {
             const double took = seconds(offered[i]);
             if (i == 0 || took < least) best = i, least = took;
         }
         if (say && !offered[best].note.empty()) say(offered[best].note);
-        return std::make_shared<const ConvolutionPlan>(std::move(offered[best]));
+        return {std::make_shared<const ConvolutionPlan>(std::move(offered[best])), least};
     }
+    /// What is kept for a convolution, else what `choose(budget, candidates)` gives, which is kept; it may be null.
+    template <class Choose>
+    std::shared_ptr<const ConvolutionPlan> kept(const Convolution& what, const Settings& settings, const Choose& choose) {
+        const std::int64_t budget = settings.workspace_budget;
+        const std::size_t candidates = std::size_t(std::max(1, settings.timed_engines));
+        const Key key{key_of(what), budget, candidates};
+        if (const auto known = places_.find(key); known != places_.end()) {
+            ++hits;
+            plans_.splice(plans_.begin(), plans_, known->second);
+            return plans_.front().second;
+        }
+        context_.expects_live("a convolution is planned");
+        ++misses;
+        auto plan = choose(budget, candidates);
+        if (plan || candidates > 1) choices_.insert_or_assign(key_of(what), plan ? plan->choice : not_used);
+        plans_.emplace_front(key, plan);
+        places_[key] = plans_.begin();
+        if (plans_.size() > capacity) {
+            choices_.erase(std::get<0>(plans_.back().first));
+            places_.erase(plans_.back().first);
+            plans_.pop_back();
+            ++evictions;
+        }
+        return plan;
+    }
+    /// The choice of no engine: convolution and sums one after the other.
+    static inline const EngineChoice not_used{};
 
     using Key = std::tuple<ConvolutionKey, std::int64_t, std::size_t>;
     using Plans = std::list<std::pair<Key, std::shared_ptr<const ConvolutionPlan>>>;

@@ -9,19 +9,28 @@
 
 namespace holon::op::gpu_detail {
 
+/// Where a plan that gives sums writes them: for each channel of the result.
+struct SumsOfResult {
+    float *sum = nullptr, *squares = nullptr;
+};
+
 /// A plan over an image, a filter and a result, of which it writes one, with its workspace: ready to run, often if need be.
 class PlanRun {
  public:
-    PlanRun(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, const void* x, const void* filter, const void* y)
+    PlanRun(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, const void* x, const void* filter, const void* y,
+            SumsOfResult sums = {})
         : handle_(context.state<gpu::PlanCache>().handle()),
           plan_(plan),
           workspace_(scratch<std::uint8_t>(context, plan.workspace)),
           pack_(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR) {
-        const std::array<std::int64_t, 3> ids{gpu::detail::image_id, gpu::detail::filter_id, gpu::detail::result_id};
-        const std::array<const void*, 3> pointers{x, filter, y};
+        const std::array<std::int64_t, 5> ids{gpu::detail::image_id, gpu::detail::filter_id, gpu::detail::result_id,
+                                              gpu::detail::sum_id, gpu::detail::squares_id};
+        const std::array<const void*, 5> pointers{x, filter, y, sums.sum, sums.squares};
+        const std::size_t tensors = plan.sums ? 5 : 3;
         const void* const room = workspace_.data();
-        pack_.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::span<const std::int64_t>(ids));
-        pack_.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(pointers));
+        pack_.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::span<const std::int64_t>(ids.data(), tensors));
+        pack_.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR,
+                  std::span<const void* const>(pointers.data(), tensors));
         pack_.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, std::span<const void* const>(&room, 1));
         pack_ = std::move(pack_).finalize();
     }
@@ -37,8 +46,24 @@ class PlanRun {
 };
 
 inline void run_plan(Context<Gpu>& context, const gpu::ConvolutionPlan& plan, const void* x, const void* filter,
-                     const void* y) {
-    PlanRun(context, plan, x, filter, y)();
+                     const void* y, SumsOfResult sums = {}) {
+    PlanRun(context, plan, x, filter, y, sums)();
+}
+
+/// Seconds a run, the least of three times ten without a wait between them: so the host's part of a launch, which is as
+/// long as a small kernel, is hidden as it is in a step.
+template <class Run> double seconds_a_run(Context<Gpu>& context, const Run& run) {
+    constexpr int runs = 10;
+    gpu::Stopwatch watch(context.stream());
+    run();
+    double least = 0;
+    for (int round = 0; round < 3; ++round) {
+        watch.start();
+        for (int i = 0; i < runs; ++i) run();
+        const double took = watch.stop() / runs;
+        least = round == 0 ? took : std::min(least, took);
+    }
+    return least;
 }
 
 /// Elements between -1 and 1 that differ: over zeros a card runs faster, for it draws less power. A block of random numbers
@@ -66,28 +91,20 @@ template <Element T> class PlanTimer {
         : context_(context),
           image_(noise<T>(context, x)),
           filter_(noise<T>(context, filter_shape(o))),
-          result_(noise<T>(context, conv2d_shape(x, o))) {}
+          result_(noise<T>(context, conv2d_shape(x, o))),
+          sums_(scratch<float>(context, 2 * std::int64_t(o.out))) {}
 
-    /// Seconds a run, the least of three times ten without a wait between them: so the host's part of a launch, which is as
-    /// long as a small kernel, is hidden as it is in a step.
     double operator()(const gpu::ConvolutionPlan& plan) {
-        constexpr int runs = 10;
-        const PlanRun run(context_, plan, image_.data(), filter_.data(), result_.data());
-        gpu::Stopwatch watch(context_.stream());
-        run();
-        double least = 0;
-        for (int round = 0; round < 3; ++round) {
-            watch.start();
-            for (int i = 0; i < runs; ++i) run();
-            const double took = watch.stop() / runs;
-            least = round == 0 ? took : std::min(least, took);
-        }
-        return least;
+        const PlanRun run(context_, plan, image_.data(), filter_.data(), result_.data(),
+                          {sums_.data(), sums_.data() + sums_.size() / 2});
+        return seconds_a_run(context_, run);
     }
+    const Tensor<T, Gpu>& result() const { return result_; }
 
  private:
     Context<Gpu>& context_;
     Tensor<T, Gpu> image_, filter_, result_;
+    Tensor<float, Gpu> sums_;
 };
 
 }  // namespace holon::op::gpu_detail
