@@ -30,6 +30,7 @@ struct Work {
 
 template <class T> Work work_of(const pipeline::Options& o, int classes) {
     auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
+    ledger.on_gpu = false;
     Work work;
     ledger.choose = [&](std::string_view, Direction direction, const Shape& x, const Conv2dOptions& options, bool) {
         ++work.convolutions[{direction, x, options, false}];

@@ -140,7 +140,7 @@ bench::Query parse_shape(const std::string& shape) {
     return {Direction::forward, {v[0], v[2], v[3], v[1]}, o};
 }
 
-std::vector<bench::Query> queries(const Choices& choices) {
+template <class T, class D> std::vector<bench::Query> queries(const Choices& choices) {
     std::vector<bench::Query> all;
     for (const std::string& shape : choices.shapes)
         for (const auto direction : {Direction::forward, Direction::to_input, Direction::to_filter}) {
@@ -153,7 +153,9 @@ std::vector<bench::Query> queries(const Choices& choices) {
         if (choices.size != "1152x896") images.push_back({batch ? batch : 32, 224, 224, 3});
         if (choices.size != "224x224") images.push_back({batch ? batch : 2, 1152, 896, 3});
         const char* const network = choices.common.network.c_str();
-        for (const auto& [query, where] : bench::convolutions({network}, {"256x1,128x1"}, images)) all.push_back(query);
+        for (const auto& [query, where] :
+             bench::convolutions<T>({network}, {"256x1,128x1"}, images, std::same_as<D, Gpu>))
+            all.push_back(query);
     }
     std::erase_if(all, [&](const bench::Query& q) {
         return choices.direction != "all" && choices.direction != op::direction_name(q.direction);
@@ -167,7 +169,7 @@ template <class T, class D> int bench_all(const Choices& choices) {
     if constexpr (std::same_as<D, Cpu>) benchmark::AddCustomContext("oneDNN", op::cpu::dnnl_version_text());
     benchmark::AddCustomContext("matrix product, FLOP/s", text(roof.rate));
     benchmark::AddCustomContext("copy, bytes/s", text(roof.bandwidth));
-    for (const bench::Query& q : queries(choices)) {
+    for (const bench::Query& q : queries<T, D>(choices)) {
         const std::string name = text(op::direction_name(q.direction), q.add ? " adding" : "", "/", q.image, "/",
                                       op::filter_shape(q.options), "/stride ", q.options.stride);
         const auto add = [](const std::string& called, auto run) {

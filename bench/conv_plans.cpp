@@ -25,14 +25,23 @@ using namespace holon;
 
 constexpr std::int64_t budget = std::int64_t(256) << 20;
 
-std::map<bench::Query, std::string> all_convolutions() {
-    return bench::convolutions(bench::paper_networks, bench::paper_tops, {{32, 224, 224, 3}, {2, 1152, 896, 3}});
+using Convolutions = std::map<bench::Query, std::string>;
+
+template <class T> const Convolutions& all_convolutions() {
+    static const Convolutions all = bench::convolutions<T>(bench::paper_networks, bench::paper_tops,
+                                                           {{32, 224, 224, 3}, {2, 1152, 896, 3}}, true);
+    return all;
 }
 
 struct ElementCase {
     const char* name;
     cudnnDataType_t type;
     gpu::Numerics numerics;
+    const Convolutions& convolutions() const {
+        return type == CUDNN_DATA_BFLOAT16 ? all_convolutions<bfloat16>()
+               : type == CUDNN_DATA_HALF   ? all_convolutions<float16>()
+                                           : all_convolutions<float>();
+    }
 };
 const ElementCase elements[] = {{"bfloat16", CUDNN_DATA_BFLOAT16, {}},
                                 {"float16", CUDNN_DATA_HALF, {}},
@@ -85,7 +94,6 @@ std::string first_line() { return text("# cuDNN ", gpu::cudnn_version_text(), ",
 /// Whether all plans are there and stored choices lead back to them. Prints what `all` says; puts the summary's lines
 /// into `summary`.
 bool ask_cudnn(const std::vector<op::plan::Card>& cards, bool all, std::vector<std::string>& summary) {
-    const auto convolutions = all_convolutions();
     int missing = 0, plans = 0, lost = 0;
     if (all)
         std::cout << first_line() << "\ncard,element,direction,adds,image,filter,stride,engine,knobs,workspace_bytes\n";
@@ -101,7 +109,7 @@ bool ask_cudnn(const std::vector<op::plan::Card>& cards, bool all, std::vector<s
             if (card.compute_capability < 800 && e.type != CUDNN_DATA_HALF) continue;  // Turing: no bfloat16, no TF32
             std::map<op::Direction, Count> counts;
             std::string rows;  // without the card, so that cards on which the same runs have the same checksum
-            for (const auto& [q, where] : convolutions) {
+            for (const auto& [q, where] : e.convolutions()) {
                 std::string row = text(e.name, ',', place(q), ',');
                 try {
                     const gpu::Target target{nullptr, &device, card.name};
@@ -136,7 +144,7 @@ bool ask_cudnn(const std::vector<op::plan::Card>& cards, bool all, std::vector<s
             summary.push_back(line + ',' + checksum);
         }
     }
-    std::cerr << convolutions.size() << " convolutions, " << plans << " plans, " << missing
+    std::cerr << all_convolutions<float>().size() << " convolutions, " << plans << " plans, " << missing
               << " missing, of every eighth's stored choices " << lost << " led elsewhere\n";
     return missing == 0 && lost == 0;
 }
@@ -180,7 +188,7 @@ int sums_on_described_cards(const std::string& key) {
             if (e.type == CUDNN_DATA_FLOAT || (card.compute_capability < 800 && e.type == CUDNN_DATA_BFLOAT16)) continue;
             int all = 0, given = 0;
             std::int64_t workspace = 0;
-            for (const auto& [q, where] : all_convolutions()) {
+            for (const auto& [q, where] : e.convolutions()) {
                 if (q.direction != op::Direction::forward) continue;
                 ++all;
                 try {
@@ -231,7 +239,7 @@ int card_at_hand() {
     std::cout << "# cuDNN " << gpu::cudnn_version_text() << " on " << real.name << "\n"
               << "element,direction,adds,image,filter,stride,with_card,workspace_bytes,described,workspace_bytes\n";
     for (const ElementCase& e : elements) {
-        for (const auto& [q, where] : all_convolutions()) {
+        for (const auto& [q, where] : e.convolutions()) {
             const gpu::Convolution what{q.direction, e.type, q.image, q.options, q.add, e.numerics};
             if (count % 8 == 0) try {
                     lost += !leads_back(real, what, gpu::plan_convolution(real, what, budget));

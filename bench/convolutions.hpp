@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace holon::bench {
@@ -26,27 +27,30 @@ struct Query {
 inline const std::vector<const char*> paper_networks{"resnet50", "vgg16"},
     paper_tops{"256x1,128x1", "[512-512-1024]x2,[512-512-1024]x2"};
 
-/// Every convolution of a training step of these networks, at these image shapes.
-inline std::map<Query, std::string> convolutions(const std::vector<const char*>& networks,
-                                                 const std::vector<const char*>& tops,
-                                                 const std::vector<Shape>& images) {
+/// Every convolution of a training step of these networks in elements T, at these image shapes, on a GPU or this processor:
+/// the one may pad images that the other takes as they are.
+template <class T>
+std::map<Query, std::string> convolutions(const std::vector<const char*>& networks, const std::vector<const char*>& tops,
+                                          const std::vector<Shape>& images, bool on_gpu) {
     std::map<Query, std::string> all;
     auto& ledger = default_context<Plan>().state<op::plan::Ledger>();
+    const bool before = std::exchange(ledger.on_gpu, on_gpu);
     for (const char* network : networks)
         for (const char* top : tops)
             for (const Shape image : images) {
-                auto net = to_whole_image(PatchClassifier<bfloat16, Plan>(network, 1, 0.0, 1), parse_top(top), 2, 1);
+                auto net = to_whole_image(PatchClassifier<T, Plan>(network, 1, 0.0, 1), parse_top(top), 2, 1);
                 ledger.choose = [&](std::string_view, op::Direction direction, const Shape& x, const Conv2dOptions& o,
                                     bool add) {
                     all.try_emplace({direction, x, o, add}, text(network, " + ", top, ": ", Scope::current()));
                     return op::plan::Choice{};
                 };
                 const std::vector<int> labels(std::size_t(image.n), 0);
-                cross_entropy(net(Variable<bfloat16, Plan>(Tensor<bfloat16, Plan>(image)), Mode::train),
+                cross_entropy(net(Variable<T, Plan>(Tensor<T, Plan>(image)), Mode::train),
                               std::span<const int>(labels))
                     .backward();
             }
     ledger.choose = nullptr;
+    ledger.on_gpu = before;
     return all;
 }
 

@@ -1,6 +1,7 @@
 // kernels.cu: launchers (op/gpu/kernels.hpp), which choose the width of packs and grids, of what acts on elements, classes,
 // images to be warped and parameters. batch_norm.cu and pool2d.cu have the others.
 #include <holon/affine_warp.cuh>
+#include <holon/channels.cuh>
 #include <holon/classify.cuh>
 #include <holon/dropout.cuh>
 #include <holon/elementwise.cuh>
@@ -36,6 +37,10 @@ template <class T> void scale(const Queue& queue, std::int64_t count, float fact
 template <class From, class To> void carry(const Queue& queue, std::int64_t count, const From* x, To* y, bool add) {
     using Narrow = std::conditional_t<(sizeof(To) < sizeof(From)), To, From>;
     by_alignment<Narrow>([&]<int W>() { start_each<W>(queue, count, Carry<From, To>{x, y, add}); }, x, y);
+}
+template <class From, class To>
+void pad_channels(const Queue& queue, std::int64_t rows, int channels, const From* x, To* y) {
+    if (rows) launch(queue, fill_up_channels<From, To>, flat_grid(queue, rows), flat_threads, rows, channels, x, y);
 }
 void inverse_deviation(const Queue& queue, int channels, const float* variance, float epsilon, float* out) {
     by_alignment<float>(
@@ -138,5 +143,7 @@ template void carry(const Queue&, std::int64_t, const float*, bfloat16*, bool);
 template void carry(const Queue&, std::int64_t, const float*, float16*, bool);
 template void carry(const Queue&, std::int64_t, const bfloat16*, float*, bool);
 template void carry(const Queue&, std::int64_t, const float16*, float*, bool);
+template void pad_channels(const Queue&, std::int64_t, int, const bfloat16*, bfloat16*);
+template void pad_channels(const Queue&, std::int64_t, int, const float*, bfloat16*);
 
 }  // namespace holon::gpu

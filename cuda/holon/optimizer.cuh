@@ -23,11 +23,18 @@ template <class Part> __device__ inline void chunk_of(const Part& p, std::int64_
     end = minimum(begin + step_chunk, p.count);
 }
 
+/// Where element i is of a tensor in 16 bits, in which zeros may be behind the channels of each row.
+template <class Part> __device__ inline std::int64_t padded_place(const Part& p, std::int64_t i) {
+    return p.channels == p.padded ? i : i / p.channels * p.padded + i % p.channels;
+}
+
 /// Writes the value of element i, and its copy in 16 bits where there is one.
 __device__ inline void put_value(const StepParameter& p, std::int64_t i, float value) {
     p.value[i] = value;
-    if (p.copy_type == NarrowType::bfloat16) static_cast<bfloat16*>(p.copy)[i] = narrow<bfloat16>(value);
-    if (p.copy_type == NarrowType::float16) static_cast<float16*>(p.copy)[i] = narrow<float16>(value);
+    if (p.copy_type == NarrowType::none) return;
+    const std::int64_t at = padded_place(p, i);
+    if (p.copy_type == NarrowType::bfloat16) static_cast<bfloat16*>(p.copy)[at] = narrow<bfloat16>(value);
+    if (p.copy_type == NarrowType::float16) static_cast<float16*>(p.copy)[at] = narrow<float16>(value);
 }
 
 /// What gradients are multiplied by; false if the step is to be left out. See op::step_scale.
@@ -81,8 +88,9 @@ __global__ void widen_all(const NarrowGradient* all, int count) {
     std::int64_t begin, end;
     chunk_of(p, begin, end);
     for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
-        const float slope = p.type == NarrowType::bfloat16 ? widen(static_cast<const bfloat16*>(p.from)[i])
-                                                       : widen(static_cast<const float16*>(p.from)[i]);
+        const std::int64_t at = padded_place(p, i);
+        const float slope = p.type == NarrowType::bfloat16 ? widen(static_cast<const bfloat16*>(p.from)[at])
+                                                       : widen(static_cast<const float16*>(p.from)[at]);
         p.to[i] = p.add ? p.to[i] + slope : slope;
     }
 }

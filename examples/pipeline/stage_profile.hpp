@@ -27,6 +27,7 @@ template <class Net> void plan_stage_step(Net net, const Stage& stage, Statistic
 template <Device D>
 void print_stage_profile(Profile<D>& profile, const PlannedStep& planned_step, const Stage& stage, const Shape& images) {
     if (profile.steps() == 0) return;
+    default_context<Plan>().state<op::plan::Ledger>().on_gpu = std::same_as<D, Gpu>;
     Profile<Plan> plan;
     plan.start();
     planned_step(stage, images);

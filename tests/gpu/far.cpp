@@ -91,6 +91,17 @@ TEST_CASE("beyond 2^31 elements: elementwise, packs, rest and unaligned", "[gpu]
     }
 }
 
+TEST_CASE("beyond 2^31 elements: channels padded", "[gpu][elementwise][far]") {
+    const Ends ends(2);
+    for (const std::int64_t rows : {two_31 / 8 + 300, two_31 / 3 + 300}) {  // of y, and of x
+        Reserved<bfloat16> x(rows * 3), y(rows * 8);
+        fill_end(x, rows * 3, 300);
+        gpu::pad_channels(wide, rows, 3, x.read(), y.data());
+        for (std::int64_t row = rows - 100; row < rows; ++row)
+            for (int k = 0; k < 8; ++k) REQUIRE(float(y[row * 8 + k]) == (k < 3 ? value(row * 3 + k) : 0));
+    }
+}
+
 TEST_CASE("beyond 2^31 elements: dropout", "[gpu][dropout][far]") {
     const Ends ends(2);
     const std::int64_t count = two_31 + 4099;

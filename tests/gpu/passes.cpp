@@ -56,6 +56,29 @@ TEMPLATE_TEST_CASE("elementwise kernels agree with the ops: packs, rest, unalign
     });
 }
 
+TEST_CASE("channels are padded with zeros up to a pack, whatever their number", "[gpu][elementwise]") {
+    constexpr int W = gpu::pack_width<bfloat16>;
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const std::int64_t rows : {1, 5, 300, 5000})
+            for (int channels = 1; channels <= W; ++channels) {
+                const Shape s{1, 1, rows, channels};
+                const Both<bfloat16> x(s, 1);
+                std::vector<float> wide(x.narrow.begin(), x.narrow.end());
+                for (float& v : wide) v *= 1.001f;  // no bfloat16 any more: rounded on the way
+                auto y = target<bfloat16>(rows * W), z = y;
+                gpu::pad_channels(queue, rows, channels, x.narrow.data(), y.data());
+                gpu::pad_channels(queue, rows, channels, std::as_const(wide).data(), z.data());
+                for (std::int64_t i = 0; i < rows * W; ++i) {
+                    const std::int64_t k = i % W, at = i / W * channels + k;
+                    const bool there = k < channels;
+                    REQUIRE(y[std::size_t(i)].bits == (there ? x.narrow[std::size_t(at)].bits : 0));
+                    REQUIRE(z[std::size_t(i)].bits == (there ? bfloat16(wide[std::size_t(at)]).bits : 0));
+                }
+            }
+    });
+    gpu::pad_channels<bfloat16, bfloat16>({nullptr, 1}, 0, 3, nullptr, nullptr);
+}
+
 TEST_CASE("the deviation's inverse agrees with the op: packs, rest, unaligned",
           "[gpu][elementwise]") {
     auto& context = default_context<Cpu>();
@@ -172,7 +195,12 @@ TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[g
                                           kind == Kind::adam ? v[k].narrow.data() : nullptr, sizes[k], chunks,
                                           float(rate), float(coupled), float(1 - rate * decoupled)});
                     chunks += (sizes[k] + gpu::step_chunk - 1) / gpu::step_chunk;
-                    copies.emplace_back(std::size_t(sizes[k]), std::uint16_t(0x7fff));
+                    // Of the last two, rows of 3 and of 7 channels, with room for 8 in the copy.
+                    const int channels = k + 2 < g.size() ? 0 : k + 1 < g.size() ? 3 : 7, padded = channels ? 8 : 0;
+                    REQUIRE((!channels || sizes[k] % channels == 0));
+                    parameters.back().channels = channels, parameters.back().padded = padded;
+                    copies.emplace_back(std::size_t(channels ? sizes[k] / channels * padded : sizes[k]),
+                                        std::uint16_t(0x7fff));
                     parameters.back().copy = copies.back().data();
                     parameters.back().copy_type = gpu::NarrowType((k + std::size_t(kind)) % 3);
                 }
@@ -201,10 +229,15 @@ TEST_CASE("one launch of an optimizer steps every parameter as the op does", "[g
                     REQUIRE(error(m[k].narrow, m[k].wide) < 1e-6);
                     REQUIRE(error(v[k].narrow, v[k].wide) < 1e-6);
                     const gpu::NarrowType type = parameters[k].copy_type;
-                    for (std::size_t i = 0; i < copies[k].size(); ++i)
-                        REQUIRE(copies[k][i] == (scale == left_out || type == gpu::NarrowType::none ? 0x7fff
-                                                 : type == gpu::NarrowType::bfloat16 ? bfloat16(w[k].narrow[i]).bits
-                                                                                     : float16(w[k].narrow[i]).bits));
+                    const auto channels = std::size_t(parameters[k].channels), padded = std::size_t(parameters[k].padded);
+                    for (std::size_t at = 0; at < copies[k].size(); ++at) {
+                        const bool there = !channels || at % padded < channels;
+                        const std::size_t i = channels ? at / padded * channels + at % padded : at;
+                        REQUIRE(copies[k][at] ==
+                                (scale == left_out || type == gpu::NarrowType::none || !there ? 0x7fff
+                                 : type == gpu::NarrowType::bfloat16 ? bfloat16(w[k].narrow[i]).bits
+                                                                     : float16(w[k].narrow[i]).bits));
+                    }
                 }
             }
     });
@@ -240,4 +273,28 @@ TEST_CASE("one launch widens every gradient that came in 16 bits", "[gpu][optimi
         }
     });
     gpu::widen_gradients({nullptr, 1}, nullptr, 0, 0);
+}
+
+TEST_CASE("of gradients of padded filters only the channels that count are widened", "[gpu][optimizer]") {
+    constexpr int W = gpu::pack_width<bfloat16>;
+    in_every_order([&](const gpu::Queue& queue) {
+        for (const bool add : {false, true})
+            for (int channels = 1; channels < W; ++channels) {
+                // Two chunks and a rest, so that a row lies on both sides of where one ends.
+                const std::int64_t rows = (2 * gpu::step_chunk + 40) / channels, count = rows * channels;
+                const Both<bfloat16> narrow(vector_shape(rows * W), 1);
+                const Both<float16> plain(vector_shape(77), 2);
+                const Both<float> old(vector_shape(count), 3);
+                auto to = target(count, add ? &old : nullptr), other = target<float>(77);
+                const std::int64_t chunks = (count + gpu::step_chunk - 1) / gpu::step_chunk;
+                const gpu::NarrowGradient parts[] = {
+                    {narrow.narrow.data(), to.data(), count, 0, gpu::NarrowType::bfloat16, add, channels, W},
+                    {plain.narrow.data(), other.data(), 77, chunks, gpu::NarrowType::float16, false}};
+                gpu::widen_gradients(queue, parts, 2, chunks + 1);
+                for (std::int64_t i = 0; i < count; ++i)
+                    REQUIRE(to[std::size_t(i)] == float(narrow.narrow[std::size_t(i / channels * W + i % channels)]) +
+                                                      (add ? old.narrow[std::size_t(i)] : 0));
+                for (std::size_t i = 0; i < 77; ++i) REQUIRE(other[i] == float(plain.narrow[i]));
+            }
+    });
 }

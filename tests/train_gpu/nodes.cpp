@@ -37,5 +37,5 @@ TEST_CASE("a recorded step of ResNet50 has no more nodes than it should", "[trai
     const std::uint64_t nodes = nodes_of("resnet50", 32);
     INFO(nodes << " nodes");
     CHECK(nodes > 300);  // 53 convolutions in three directions, and as many batch norms both ways
-    CHECK(nodes <= 375);
+    CHECK(nodes <= 376);  // one of them pads the image, which is cuDNN's to do otherwise
 }

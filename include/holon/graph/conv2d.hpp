@@ -31,7 +31,23 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>&
         return relu ? op::conv2d_relu(context, image, weight, added, options)
                     : op::conv2d(context, image, weight, added, options);
     };
-    Tensor<T, D> y = run(x.value(), filter.value(), bias.value(), sums);
+    const auto to_x = x.edge();
+    const auto to_filter = filter.edge(), to_bias = bias.edge();
+    const Tensor<T, D> image = op::pad_for_conv2d(context, x.value(), options);
+    const bool padded = image.shape() != x.shape();
+    Tensor<T, D> y = run(image, filter.value(), bias.value(), sums);
+
+    // A padded image is larger than x, which is kept by others anyway: where memory counts for more, it is made again.
+    std::shared_ptr<Redone<T, D>> padded_again;
+    if (padded && (x.let_go() || redoes(Recompute::block)))
+        padded_again.reset(new Redone<T, D>(
+            [&context, options, source = x.source()] { return op::pad_for_conv2d(context, source.get(), options); },
+            Remaking::dear));
+    if (padded_again && to_filter) padded_again->want();
+    const Saved<T, D> seen = padded_again ? Saved<T, D>(padded_again)
+                             : padded     ? Saved<T, D>(image)
+                             : to_filter  ? x.saved()
+                                          : x.source();
 
     // A backend may keep its own form of a filter that it sees twice between writes: worth it for a frozen one, while
     // that of a learning one is soon stale. The second time it is shown the same numbers under another storage.
@@ -41,17 +57,14 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>&
                                    : filter.value();
     std::shared_ptr<Redone<T, D>> remade;
     if (redone && redoes(*redone))
-        remade.reset(new Redone<T, D>([run, source = x.source(), again,
-                                       shift = bias.value()] { return run(source.get(), again, shift); },
+        remade.reset(new Redone<T, D>([run, seen, again, shift = bias.value()] { return run(seen.get(), again, shift); },
                                       Remaking::dear));
 
-    const auto to_x = x.edge();
-    const auto to_filter = filter.edge(), to_bias = bias.edge();
     if (relu && remade) remade->want();
     // What the ReLU gave, which is let go of as soon as dy is masked: the gradients that follow need its room.
     std::shared_ptr<Saved<T, D>> result;
     if (relu) result.reset(new Saved<T, D>(remade ? Saved<T, D>(remade) : Saved<T, D>(y)));
-    auto backward = [=, &context, seen = to_filter ? x.saved() : Saved<T, D>(),
+    auto backward = [=, &context, seen = to_filter ? seen : Saved<T, D>(),
                      weight = to_x ? filter.value() : Tensor<A, D>()](const Tensor<T, D>& dy) {
         Tensor<T, D> slope = dy;  // of the convolution's own result
         if (relu) {

@@ -25,6 +25,7 @@ concept Offers = requires(Context<D>& context, const Tensor<T, D>& x, Tensor<T, 
                           const Warps<D>& warp_list, std::vector<AdamOperand<A, D>> some_adams,
                           std::vector<SgdOperand<A, D>> some_sgds, const AdamNow& adam_now, const SgdNow& sgd_now,
                           const LimitNow& limit) {
+    { pad_for_conv2d(context, x, conv) } -> std::same_as<Tensor<T, D>>;
     { conv2d(context, x, p, maybe, conv) } -> std::same_as<Tensor<T, D>>;
     { conv2d_relu(context, x, p, maybe, conv) } -> std::same_as<Tensor<T, D>>;
     conv2d_relu_backward(context, x, x, dx, &dp, mode);

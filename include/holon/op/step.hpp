@@ -23,6 +23,11 @@ template <> class DeferredGradients<Cpu> {
 /// Completes the gradients that there are, for whoever is to write to one again within a `DeferredGradients`.
 inline void finish_gradients(Context<Cpu>&) {}
 
+/// x as a convolution by `o` and its filter's gradient take it: on this device as it is.
+template <Element T> Tensor<T, Cpu> pad_for_conv2d(Context<Cpu>&, const Tensor<T, Cpu>& x, const Conv2dOptions&) {
+    return x;
+}
+
 /// True where a backend keeps a form of its own of a filter that it has seen twice since it was written.
 inline bool keeps_filter_forms(const Context<Cpu>&) { return true; }
 

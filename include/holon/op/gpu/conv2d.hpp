@@ -84,14 +84,31 @@ std::string conv2d_implementation(Context<Gpu>& context, const Shape& x, const C
     return gpu_detail::plan_of<T>(context, direction, x, o, false)->engine;
 }
 
+/// x as a convolution by `o` and its filter's gradient take it: where cuDNN would pad its channels in each of them, it is
+/// padded here, once for both.
+template <Element T>
+Tensor<T, Gpu> pad_for_conv2d(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Conv2dOptions& o) {
+    const Shape s = x.shape();
+    static_cast<void>(conv2d_shape(s, o));  // refuses what is no such image, with or without padding
+    if constexpr (gpu::pads_channels<T>) {
+        if (const int channels = gpu::padded_channels<T>(o.in); channels != o.in) {
+            Tensor<T, Gpu> padded({s.n, s.h, s.w, channels}, context);
+            gpu::pad_channels(gpu_detail::queue(context), s.rows(), o.in, x.data(), padded.data());
+            return padded;
+        }
+    }
+    return x;
+}
+
 namespace gpu_detail {
 template <Element T>
 Tensor<T, Gpu> convolved(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
                          const Tensor<float, Gpu>* bias, const Conv2dOptions& o, bool relu) {
-    Tensor<T, Gpu> y(expects_conv2d(x.shape(), filter, bias, o), context);
+    const auto at = gpu::padded_conv2d<T>(x.shape(), o);
+    Tensor<T, Gpu> y(expects_conv2d(at.image, filter, bias, o), context);
     if (y.size() == 0) return y;
-    const Narrowed<T> narrow(context, filter);
-    convolve<T>(context, Direction::forward, x.shape(), o, false, x.data(), narrow.data(), y.data());
+    const Narrowed<T> narrow(context, filter, at.options.in);
+    convolve<T>(context, Direction::forward, x.shape(), at.options, false, x.data(), narrow.data(), y.data());
     if (bias)
         gpu::add_bias(queue(context), y.shape().rows(), o.out, bias->data(), relu, y.data());
     else if (relu)
@@ -100,6 +117,7 @@ Tensor<T, Gpu> convolved(Context<Gpu>& context, const Tensor<T, Gpu>& x, const T
 }
 }  // namespace gpu_detail
 
+/// x has o.in channels, or is what `pad_for_conv2d` gave; here, in `conv2d_relu` and in `conv2d_backward_filter`.
 template <Element T>
 Tensor<T, Gpu> conv2d(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<float, Gpu>& filter,
                       const Tensor<float, Gpu>* bias, const Conv2dOptions& o) {
@@ -119,13 +137,14 @@ template <Element T> inline constexpr bool convolves_with_sums<T, Gpu> = sizeof(
 template <Element T>
 std::optional<ConvolvedWithSums<T, Gpu>> conv2d_with_sums(Context<Gpu>& context, const Tensor<T, Gpu>& x,
                                                           const Tensor<float, Gpu>& filter, const Conv2dOptions& o) {
-    const Shape s = expects_conv2d(x.shape(), filter, static_cast<const Tensor<float, Gpu>*>(nullptr), o);
+    const auto at = gpu::padded_conv2d<T>(x.shape(), o);
+    const Shape s = expects_conv2d(at.image, filter, static_cast<const Tensor<float, Gpu>*>(nullptr), o);
     if (s.size() == 0) return {};
-    const auto plan = gpu_detail::plan_with_sums<T>(context, x.shape(), o);
+    const auto plan = gpu_detail::plan_with_sums<T>(context, x.shape(), at.options);
     if (!plan) return {};
     ConvolvedWithSums<T, Gpu> out{Tensor<T, Gpu>(s, context),
                                   {gpu_detail::scratch<float>(context, s.c), gpu_detail::scratch<float>(context, s.c)}};
-    const gpu_detail::Narrowed<T> narrow(context, filter);
+    const gpu_detail::Narrowed<T> narrow(context, filter, at.options.in);
     gpu_detail::run_plan(context, *plan, x.data(), narrow.data(), out.y.data(), {out.sums.sum.data(), out.sums.squares.data()});
     return out;
 }
@@ -157,7 +176,8 @@ void conv2d_backward_input(Context<Gpu>& context, const Tensor<T, Gpu>& dy, cons
 template <Element T>
 void conv2d_backward_filter(Context<Gpu>& context, const Tensor<T, Gpu>& x, const Tensor<T, Gpu>& dy,
                             const Conv2dOptions& o, Tensor<float, Gpu>& dfilter, Gradient mode) {
-    expects_conv2d_gradient("conv2d_backward_filter", x.shape(), dy.shape(), dfilter.shape(), o);
+    const auto at = gpu::padded_conv2d<T>(x.shape(), o);
+    expects_conv2d_gradient("conv2d_backward_filter", at.image, dy.shape(), dfilter.shape(), o);
     if (x.size() == 0) {
         if (mode == Gradient::assign) context.clear(dfilter.data(), std::size_t(dfilter.size()) * sizeof(float));
         return;
@@ -166,8 +186,9 @@ void conv2d_backward_filter(Context<Gpu>& context, const Tensor<T, Gpu>& x, cons
         gpu_detail::convolve<T>(context, Direction::to_filter, x.shape(), o, gpu_detail::adds(mode), x.data(),
                                 dfilter.data(), dy.data());
     } else {
-        Tensor<T, Gpu> narrow(dfilter.shape(), context);
-        gpu_detail::convolve<T>(context, Direction::to_filter, x.shape(), o, false, x.data(), narrow.data(), dy.data());
+        Tensor<T, Gpu> narrow(filter_shape(at.options), context);
+        gpu_detail::convolve<T>(context, Direction::to_filter, x.shape(), at.options, false, x.data(), narrow.data(),
+                                dy.data());
         context.state<gpu_detail::PendingGradients>().add(std::as_const(narrow), dfilter, mode);
     }
 }

@@ -88,16 +88,18 @@ struct StepParameter {
     float shrink;   ///< 1 - learning rate * decoupled decay
     NarrowType copy_type = NarrowType::none;
     void* copy = nullptr;  ///< the value in 16 bits, which is written with it
+    int channels = 0, padded = 0;  ///< where they differ: the copy has zeros behind the channels of a row
 };
 
 /// A gradient in 16 bits, and the float one that it becomes or is added to; `first_chunk` counts the chunks, of
-/// `step_chunk` elements, of those before it.
+/// `step_chunk` elements, of those before it. Where they differ, of each row of `padded` elements the first `channels` count.
 struct NarrowGradient {
     const void* from;
     float* to;
     std::int64_t count, first_chunk;
     NarrowType type;
     bool add;
+    int channels = 0, padded = 0;
 };
 
 /// What all parameters of a step of Adam share; `rate` and `root` are 1 / (1 - beta1^step) and 1 / sqrt(1 -
@@ -133,6 +135,10 @@ template <class T> void add(const Queue&, std::int64_t count, const T* a, const 
 template <class T> void scale(const Queue&, std::int64_t count, float factor, T* x);
 /// y = x, or y += x, as another element type; From or To is float, or both are the same.
 template <class From, class To> void carry(const Queue&, std::int64_t count, const From* x, To* y, bool add);
+/// y = x with zeros behind the channels of each row, up to `pack_width<To>`, which is at least `channels`. y is aligned to
+/// 16 bytes.
+template <class From, class To>
+void pad_channels(const Queue&, std::int64_t rows, int channels, const From* x, To* y);
 /// y_k += bias_k in every row, then max(., 0) if `relu`.
 template <class T> void add_bias(const Queue&, std::int64_t rows, int channels, const float* bias, bool relu, T* y);
 

@@ -4,27 +4,40 @@
 #include <vector>
 
 #include <holon/op/gpu/elementwise.hpp>
+#include <holon/op/gpu/padding.hpp>
 #include <holon/op/step.hpp>
 
 namespace holon::op {
 
 namespace gpu_detail {
 
-/// A parameter as elements of T: itself, its copy, or, in a step that is recorded before there is one, a tensor made for
-/// the length of the op.
+/// What `Storage` knows a copy by: its element type and, where there are zeros behind its channels, its channels with them.
+struct CopyType {
+    gpu::NarrowType element = gpu::NarrowType::none;
+    int padded = 0;  ///< 0: none were added
+    std::uint64_t key() const { return std::uint64_t(element) | std::uint64_t(padded) << 8; }
+    static CopyType of(std::uint64_t key) { return {gpu::NarrowType(key & 0xff), int(key >> 8)}; }
+};
+
+/// A parameter as elements of T: itself, its copy, or, where another copy is kept already or a step is recorded before there
+/// is one, a tensor made for the length of the op.
 template <Element T> class Narrowed {
  public:
-    Narrowed(Context<Gpu>& context, const Tensor<float, Gpu>& parameter) {
+    /// With zeros behind its channels, up to `padded`.
+    Narrowed(Context<Gpu>& context, const Tensor<float, Gpu>& parameter, int padded) {
         if constexpr (std::same_as<T, float>) {
             data_ = parameter.data();
         } else {
-            constexpr auto type = std::uint64_t(gpu::narrow_type<T>());
+            const Shape s = parameter.shape();
+            const Shape to_shape{s.n, s.h, s.w, padded};
+            const std::uint64_t type = CopyType{gpu::narrow_type<T>(), padded == s.c ? 0 : padded}.key();
             Storage<Gpu>& storage = *parameter.storage();
-            const std::size_t bytes = std::size_t(parameter.size()) * sizeof(T);
+            const std::size_t bytes = std::size_t(to_shape.size()) * sizeof(T);
             if (const auto* copy = storage.copy(type)) {
                 data_ = static_cast<const T*>(copy->data());
-            } else if (context.recording() && !storage.has_copy(type)) {
-                made_ = convert<T>(context, parameter);
+            } else if (storage.copy().first || (context.recording() && !storage.has_copy(type))) {
+                made_ = Tensor<T, Gpu>(to_shape, context);
+                fill(context, parameter, padded, made_.data());
                 data_ = std::as_const(made_).data();
             } else {
                 T* const to = static_cast<T*>(
@@ -36,14 +49,23 @@ template <Element T> class Narrowed {
                                           [&] { return std::make_shared<Storage<Gpu>>(context, bytes); });
                                   })
                         .data());
-                gpu::carry(queue(context), parameter.size(), parameter.data(), to, false);
+                fill(context, parameter, padded, to);
                 data_ = to;
             }
         }
     }
+    Narrowed(Context<Gpu>& context, const Tensor<float, Gpu>& parameter)
+        : Narrowed(context, parameter, int(parameter.shape().c)) {}
     const T* data() const { return data_; }
 
  private:
+    static void fill(Context<Gpu>& context, const Tensor<float, Gpu>& from, int padded, T* to) {
+        const Shape s = from.shape();
+        if constexpr (gpu::pads_channels<T>)
+            if (padded != s.c) return gpu::pad_channels(queue(context), s.rows(), int(s.c), from.data(), to);
+        gpu::carry(queue(context), from.size(), from.data(), to, false);
+    }
+
     Tensor<T, Gpu> made_;
     const T* data_ = nullptr;
 };
@@ -56,16 +78,17 @@ class PendingGradients {
 
     explicit PendingGradients(Context<Gpu>& context) : context_(context) {}
 
-    /// `to` becomes `from`, or has it added, at `flush`, or at once where nobody will flush.
+    /// `to` becomes `from`, less channels that were added, or has it added, at `flush`, or at once where nobody will flush.
     template <Element T> void add(const Tensor<T, Gpu>& from, Tensor<float, Gpu>& to, Gradient mode) {
-        if (open_ == 0) {
+        if (open_ == 0 && from.size() == to.size()) {
             gpu::carry(queue(context_), to.size(), from.data(), to.data(), adds(mode));
             return;
         }
-        parts_.push_back({from.data(), to.data(), to.size(), 0, gpu::narrow_type<T>(), adds(mode)});
+        parts_.push_back({from.data(), to.data(), to.size(), 0, gpu::narrow_type<T>(), adds(mode), int(to.shape().c),
+                          int(from.shape().c)});
         kept_.push_back(from.storage());
         bytes_ += std::size_t(from.size()) * sizeof(T);
-        if (bytes_ >= most_bytes) flush();
+        if (bytes_ >= most_bytes || open_ == 0) flush();
     }
     void flush() {
         if (parts_.empty()) return;

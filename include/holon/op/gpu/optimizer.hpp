@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <holon/op/gpu/narrow.hpp>
 #include <holon/op/gpu/queue.hpp>
 #include <holon/op/step.hpp>
 
@@ -57,7 +58,9 @@ template <class Operand> gpu::StepParameter step_parameter(const Operand& o) {
     p.count = o.value->size();
     if (copy) {
         p.copy = copy->data();
-        p.copy_type = gpu::NarrowType(type);
+        const CopyType how = CopyType::of(type);
+        p.copy_type = how.element;
+        if (how.padded) p.channels = int(o.value->shape().c), p.padded = how.padded;
         storage.copy_written();
     }
     return p;

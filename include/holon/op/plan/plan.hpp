@@ -4,6 +4,7 @@
 #include <span>
 
 #include <holon/op/gpu/columns.hpp>
+#include <holon/op/gpu/padding.hpp>
 #include <holon/op/plan/ledger.hpp>
 #include <holon/tensor/make.hpp>
 
@@ -39,7 +40,7 @@ template <Element T> ReluMask<T, Plan> mask_of(Context<Plan>& context, const Ten
     return {{}, Bytes(ReluMask<T, Plan>::bits_shape(y.shape()), context)};
 }
 
-/// The type of the copies of parameters, of which a plan has one kind.
+/// The type of the copies of parameters: this, and the channels of zeros that were added to them.
 constexpr std::uint64_t narrow_key = 1;
 
 /// Keeps a gradient in 16 bits until it is widened with others, as on a GPU; see op::gpu_detail::PendingGradients.
@@ -64,6 +65,7 @@ template <Element A> double step_value(Tensor<A, Plan>& value) {
 }
 
 /// A convolution: its workspace is there while it runs, and so is the filter (or its gradient) as the backend wants it.
+/// Arithmetic on channels that were added to x and filter is not counted.
 template <Element T>
 void convolve(Context<Plan>& context, Direction direction, const Shape& x, const Conv2dOptions& o,
               const Tensor<Accumulate<T>, Plan>& filter, bool add = false) {
@@ -75,12 +77,16 @@ void convolve(Context<Plan>& context, Direction direction, const Shape& x, const
     const auto room = [&](std::size_t bytes) { return Bytes({1, 1, 1, std::int64_t(bytes)}, context); };
     std::shared_ptr<Storage<Plan>> form;
     const bool narrow = sizeof(T) < sizeof(Accumulate<T>) && !choice.form;
+    const std::uint64_t key = narrow_key + std::uint64_t(f.c - filter.shape().c);
+    const auto in_16_bits = [&] { return room(std::size_t(f.size()) * sizeof(T)).storage(); };
     if (narrow && direction == Direction::to_filter)
-        hold(ledger, room(std::size_t(f.size()) * sizeof(T)).storage());
-    else if (narrow && !filter.storage()->copy(narrow_key))
-        filter.storage()->new_copy(narrow_key, [&] {
+        hold(ledger, in_16_bits());
+    else if (narrow && !filter.storage()->copy(key) && filter.storage()->copy().first)
+        form = in_16_bits();  // another kind is kept
+    else if (narrow && !filter.storage()->copy(key))
+        filter.storage()->new_copy(key, [&] {
             const Lasting lasting;
-            return room(std::size_t(f.size()) * sizeof(T)).storage();
+            return in_16_bits();
         });
     else if (choice.form && choice.form->bytes)
         form = filter.storage()->form(choice.form->number, [&] { return room(choice.form->bytes).storage(); });
@@ -88,7 +94,7 @@ void convolve(Context<Plan>& context, Direction direction, const Shape& x, const
     ledger.note(direction == Direction::forward    ? "conv2d"
                 : direction == Direction::to_input ? "conv2d_backward_input"
                                                    : "conv2d_backward_filter",
-                x, y, 2.0 * double(y.size()) * double(f.h * f.w * f.c),
+                x, y, 2.0 * double(y.size()) * double(f.h * f.w * filter.shape().c),
                 double(x.size() + y.size() + f.size()) * sizeof(T), std::move(choice));
 }
 
@@ -118,18 +124,30 @@ inline void finish_gradients(Context<Plan>& context) {
 inline bool keeps_filter_forms(Context<Plan>& context) { return !context.state<plan::Ledger>().on_gpu; }
 
 template <Element T>
+Tensor<T, Plan> pad_for_conv2d(Context<Plan>& context, const Tensor<T, Plan>& x, const Conv2dOptions& o) {
+    const Shape s = x.shape();
+    static_cast<void>(conv2d_shape(s, o));
+    const int channels = context.state<plan::Ledger>().on_gpu ? gpu::padded_channels<T>(o.in) : o.in;
+    if (channels == o.in) return x;
+    Tensor<T, Plan> padded({s.n, s.h, s.w, channels}, context);
+    plan::note(context, "pad_channels", s, padded.shape(), plan::traffic(x, padded));
+    return padded;
+}
+template <Element T>
 Tensor<T, Plan> conv2d(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<Accumulate<T>, Plan>& filter,
                        const Tensor<Accumulate<T>, Plan>* bias, const Conv2dOptions& o) {
-    Tensor<T, Plan> y(expects_conv2d(x.shape(), filter, bias, o), context);
-    plan::convolve<T>(context, Direction::forward, x.shape(), o, filter);
+    const auto at = gpu::padded_conv2d<T>(x.shape(), o);
+    Tensor<T, Plan> y(expects_conv2d(at.image, filter, bias, o), context);
+    plan::convolve<T>(context, Direction::forward, x.shape(), at.options, filter);
     if (bias) plan::note(context, "bias", y.shape(), y.shape(), 2 * plan::traffic(y));
     return y;
 }
 template <Element T>
 Tensor<T, Plan> conv2d_relu(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<Accumulate<T>, Plan>& filter,
                             const Tensor<Accumulate<T>, Plan>* bias, const Conv2dOptions& o) {
-    Tensor<T, Plan> y(expects_conv2d(x.shape(), filter, bias, o), context);
-    plan::convolve<T>(context, Direction::forward, x.shape(), o, filter);
+    const auto at = gpu::padded_conv2d<T>(x.shape(), o);
+    Tensor<T, Plan> y(expects_conv2d(at.image, filter, bias, o), context);
+    plan::convolve<T>(context, Direction::forward, x.shape(), at.options, filter);
     plan::note(context, "bias_relu", y.shape(), y.shape(), 2 * plan::traffic(y));
     return y;
 }
@@ -150,8 +168,9 @@ void conv2d_backward_input(Context<Plan>& context, const Tensor<T, Plan>& dy, co
 template <Element T>
 void conv2d_backward_filter(Context<Plan>& context, const Tensor<T, Plan>& x, const Tensor<T, Plan>& dy,
                             const Conv2dOptions& o, Tensor<Accumulate<T>, Plan>& dfilter, Gradient mode) {
-    expects_conv2d_gradient("conv2d_backward_filter", x.shape(), dy.shape(), dfilter.shape(), o);
-    plan::convolve<T>(context, Direction::to_filter, x.shape(), o, dfilter, mode == Gradient::add);
+    const auto at = gpu::padded_conv2d<T>(x.shape(), o);
+    expects_conv2d_gradient("conv2d_backward_filter", at.image, dy.shape(), dfilter.shape(), o);
+    plan::convolve<T>(context, Direction::to_filter, x.shape(), at.options, dfilter, mode == Gradient::add);
 }
 template <Element T>
 void channel_sum(Context<Plan>& context, const Tensor<T, Plan>& dy, Tensor<Accumulate<T>, Plan>& out, Gradient) {
