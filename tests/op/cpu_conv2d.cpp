@@ -166,23 +166,31 @@ TEST_CASE("a filter of one tap gets its gradient by a matrix product where that 
     CHECK_FALSE(op::cpu::filter_by_product<bfloat16>({1, 7, 7, 256}, {.in = 256, .out = 256, .kernel = {1, 2}}));
 }
 
-TEMPLATE_TEST_CASE("a filter of one tap adds to the image's gradient that is there in one pass", "[op]", float, bfloat16) {
+TEMPLATE_TEST_CASE("a filter of one tap gives the image's gradient, alone and added in one pass, at any number of positions",
+                   "[op]", float, bfloat16) {
     using T = TestType;
     Context<Cpu> context;
-    for (const auto& [in, out] : {std::pair{64, 256}, std::pair{256, 64}, std::pair{17, 35}, std::pair{1, 1}}) {
-        const Conv2dOptions o{.in = in, .out = out, .kernel = 1};
-        const Shape xs{3, 8, 9, in}, ys = op::conv2d_shape(xs, o);
-        CAPTURE(text(xs), text(ys));
-        const auto dy = random_tensor<T>(ys, 1), there = random_tensor<T>(xs, 2);
-        const auto filter = random_tensor<float>(op::filter_shape(o), 3);
-        Tensor<double, Cpu> exact(xs);
-        op::conv2d_backward_input(context, cast<double>(dy), cast<double>(filter), o, exact, Gradient::assign);
-        for (std::int64_t i = 0; i < exact.size(); ++i) exact.data()[i] += double(float(there.data()[i]));
-        Tensor<T, Cpu> joined = there.clone();
-        op::conv2d_backward_input(context, dy, filter, o, joined, Gradient::add);
-        CHECK(distance(cast<double>(joined), exact) <= tolerance<T>());
-    }
-    CHECK(op::cpu::adds_turned<T>({.in = 4, .out = 4, .kernel = 1}) == std::same_as<T, bfloat16>);
-    CHECK_FALSE(op::cpu::adds_turned<T>({.in = 4, .out = 4, .kernel = 1, .stride = {1, 2}}));
-    CHECK_FALSE(op::cpu::adds_turned<T>({.in = 4, .out = 4, .kernel = 1, .padding = {0, 0, 0, 1}}));
+    for (const auto& [in, out] : {std::pair{64, 256}, std::pair{256, 64}, std::pair{17, 35}, std::pair{1, 1}, std::pair{16, 5}})
+        for (const Extent size : {Extent{8, 9}, Extent{5, 6}, Extent{9, 10}, Extent{30, 31}}) {
+            const Conv2dOptions o{.in = in, .out = out, .kernel = 1};
+            const Shape xs{3, size.h, size.w, in}, ys = op::conv2d_shape(xs, o);
+            CAPTURE(text(xs), text(ys));
+            const auto dy = random_tensor<T>(ys, 1), there = random_tensor<T>(xs, 2);
+            const auto filter = random_tensor<float>(op::filter_shape(o), 3);
+            Tensor<double, Cpu> exact(xs);
+            op::conv2d_backward_input(context, cast<double>(dy), cast<double>(filter), o, exact, Gradient::assign);
+            auto alone = full<T>(xs, T(NAN));
+            op::conv2d_backward_input(context, dy, filter, o, alone, Gradient::assign);
+            CHECK(distance(cast<double>(alone), exact) <= tolerance<T>());
+            for (std::int64_t i = 0; i < exact.size(); ++i) exact.data()[i] += double(float(there.data()[i]));
+            Tensor<T, Cpu> joined = there.clone();
+            op::conv2d_backward_input(context, dy, filter, o, joined, Gradient::add);
+            CHECK(distance(cast<double>(joined), exact) <= tolerance<T>());
+        }
+    constexpr bool narrow = std::same_as<T, bfloat16>;
+    CHECK(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1}, true) == narrow);
+    CHECK_FALSE(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1}, false));
+    CHECK(op::cpu::turns<T>({.in = 4, .out = 5, .kernel = 1}, false) == narrow);
+    CHECK_FALSE(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1, .stride = {1, 2}}, true));
+    CHECK_FALSE(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1, .padding = {0, 0, 0, 1}}, true));
 }

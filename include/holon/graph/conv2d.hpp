@@ -20,13 +20,14 @@ Variable<T, D> conv2d(const Variable<T, D>& x, const Variable<Accumulate<T>, D>&
     // Made again, the result comes from the same kernel, for the same bits.
     const auto run = [&context, relu, options, with_sums = sums != nullptr](
                          const Tensor<T, D>& image, const Tensor<A, D>& weight, const Tensor<A, D>& shift,
-                         std::optional<op::ChannelSums<A, D>>* to = nullptr) {
-        if constexpr (op::convolves_with_sums<T, D>)
-            if (with_sums)
+                         [[maybe_unused]] std::optional<op::ChannelSums<A, D>>* to = nullptr) {
+        if (with_sums) {
+            if constexpr (op::convolves_with_sums<T, D>)
                 if (auto both = op::conv2d_with_sums(context, image, weight, options)) {
                     if (to) *to = std::move(both->sums);
                     return std::move(both->y);
                 }
+        }
         const Tensor<A, D>* const added = options.bias ? &shift : nullptr;
         return relu ? op::conv2d_relu(context, image, weight, added, options)
                     : op::conv2d(context, image, weight, added, options);
