@@ -146,8 +146,6 @@ std::vector<cudnnBackendNumericalNote_t> numerical_notes(std::int64_t engine) {
         }
         case nondeterministic:
             return {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC};
-        case with_sums:
-            return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE};
         case down_convert:
             return {CUDNN_NUMERICAL_NOTE_TENSOR_CORE, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS};
         default:

@@ -39,6 +39,7 @@ TAGS = {
     "batch_norm.cuh": "[batch_norm]~[far]",
     "batch_norm_pair.cuh": "[batch_norm]~[far]",
     "channel_sums.cuh": "[batch_norm]~[far]",
+    "channels.cuh": "[elementwise]~[far]",
     "classify.cuh": "[classify]~[far]",
     "columns.cuh": "[batch_norm]~[far]",
     "dropout.cuh": "[dropout]~[far]",

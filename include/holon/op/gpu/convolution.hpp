@@ -276,7 +276,8 @@ inline std::vector<ConvolutionPlan> plan_convolutions(const Target& target, cons
     std::vector<ConvolutionPlan> plans;
     std::string last = "the heuristics offer none";
     std::int64_t least = -1;
-    const bool for_tensor_cores = what.type != CUDNN_DATA_FLOAT || what.numerics.tf32;
+    // Engines that give sums carry no notes, and are used only where they were timed to be faster.
+    const bool for_tensor_cores = (what.type != CUDNN_DATA_FLOAT || what.numerics.tf32) && !what.sums;
     std::int64_t passed_over = -1;  // the least workspace of the engines on tensor cores that want too much of it
     const auto in_words = [&] {
         return text("conv2d ", op::direction_name(what.direction), what.sums ? " with sums of " : " of ", type_name(what.type), ", image ", what.x, ", filter ",
