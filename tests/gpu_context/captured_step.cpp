@@ -5,7 +5,7 @@
 #include <holon/optim/adam.hpp>
 #include <holon/optim/captured_step.hpp>
 
-#include "fake/fake.hpp"
+#include "gpu_context/machine.hpp"
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
 
@@ -13,11 +13,6 @@ using namespace holon;
 using namespace holon::test;
 
 namespace {
-
-struct Machine {
-    Machine() { fake::reset(); }
-    ~Machine() { fake::reset(); }
-};
 
 struct Tiny {
     using element = float;

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "fake/fake.hpp"
+#include "gpu_context/machine.hpp"
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
 
@@ -14,12 +14,6 @@ using namespace holon;
 using namespace holon::test;
 
 namespace {
-
-struct Machine {
-    Machine() { fake::reset(); }
-    ~Machine() { fake::reset(); }
-    fake::Settings& operator*() { return fake::settings(); }
-};
 
 const Conv2dOptions options{.in = 3, .out = 5, .kernel = {3, 2}, .stride = 2, .padding = {1, 0, 2, 1}};
 const Shape image{2, 9, 8, 3};

@@ -3,7 +3,7 @@
 #include <holon/op/op.hpp>
 #include <holon/tensor/transfer.hpp>
 
-#include "fake/fake.hpp"
+#include "gpu_context/machine.hpp"
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
 
@@ -12,11 +12,6 @@ using namespace holon::test;
 
 namespace {
 /// Settings of the fake machine for one test.
-struct Machine {
-    Machine() { fake::reset(); }
-    ~Machine() { fake::reset(); }
-    fake::Settings& operator*() { return fake::settings(); }
-};
 }  // namespace
 
 TEST_CASE("what cannot be used is refused in one sentence, with versions and what to do", "[gpu]") {
@@ -77,14 +72,7 @@ TEST_CASE("a card's memory is counted, bounded, and given back", "[gpu]") {
         CHECK_THROWS_AS((Tensor<float, Gpu>({1, 1, 1, std::int64_t(1) << 30}, context)), OutOfMemory);  // 4 GiB of 2
         CHECK_NOTHROW(Tensor<float, Gpu>({1, 1, 1, 100}, context));
     }
-    const auto after = fake::counts();
-    CHECK(after.bytes == before.bytes);
-    CHECK(after.streams == before.streams);
-    CHECK(after.pools == before.pools);
-    CHECK(after.events == before.events);
-    CHECK(after.pinned_bytes == before.pinned_bytes);
-    CHECK(after.handles == before.handles);
-    CHECK(after.descriptors == before.descriptors);
+    check_nothing_is_left_since(before);
 }
 
 TEST_CASE("bytes arrive as they were when they were sent, over more than one buffer", "[gpu]") {

@@ -3,7 +3,7 @@
 #include <holon/op/op.hpp>
 #include <holon/tensor/transfer.hpp>
 
-#include "fake/fake.hpp"
+#include "gpu_context/machine.hpp"
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
 
@@ -11,11 +11,6 @@ using namespace holon;
 using namespace holon::test;
 
 namespace {
-
-struct Machine {
-    Machine() { fake::reset(); }
-    ~Machine() { fake::reset(); }
-};
 
 constexpr auto several_buffers = std::int64_t(gpu::Staging::buffer_bytes) * 5 / 8;  // floats that fill two and a half
 
@@ -127,13 +122,7 @@ TEST_CASE("uploads on the second stream take memory once, and give everything ba
         DeviceCopies<Gpu> again(context);
         again.copy(x, host);
     }
-    const auto after = fake::counts();
-    CHECK(after.bytes == before.bytes);
-    CHECK(after.streams == before.streams);
-    CHECK(after.events == before.events);
-    CHECK(after.pools == before.pools);
-    CHECK(after.pinned_bytes == before.pinned_bytes);
-    CHECK(after.waiting == before.waiting);
+    check_nothing_is_left_since(before);
 }
 
 TEST_CASE("a second stream's errors say what failed", "[gpu]") {

@@ -13,17 +13,12 @@
 #include <holon/layer/pool2d.hpp>
 #include <holon/optim/adam.hpp>
 
-#include "fake/fake.hpp"
+#include "gpu_context/machine.hpp"
 #include "support/catch.hpp"
 
 using namespace holon;
 
 namespace {
-
-struct Machine {
-    Machine() { fake::reset(); }
-    ~Machine() { fake::reset(); }
-};
 
 template <class D> struct Tiny {
     using element = float;

@@ -3,7 +3,7 @@
 #include <holon/op/op.hpp>
 #include <holon/tensor/transfer.hpp>
 
-#include "fake/fake.hpp"
+#include "gpu_context/machine.hpp"
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
 
@@ -11,11 +11,6 @@ using namespace holon;
 using namespace holon::test;
 
 namespace {
-
-struct Machine {
-    Machine() { fake::reset(); }
-    ~Machine() { fake::reset(); }
-};
 
 /// total += input + number, by way of memory that the step takes for itself.
 struct Summing {

@@ -3,7 +3,7 @@
 #include <holon/layer/bottleneck.hpp>
 #include <holon/tensor/transfer.hpp>
 
-#include "fake/fake.hpp"
+#include "gpu_context/machine.hpp"
 #include "support/catch.hpp"
 #include "support/numbers.hpp"
 
@@ -11,12 +11,6 @@ using namespace holon;
 using namespace holon::test;
 
 namespace {
-
-struct Machine {
-    Machine() { fake::reset(); }
-    ~Machine() { fake::reset(); }
-    fake::Settings& operator*() { return fake::settings(); }
-};
 
 const Conv2dOptions options{.in = 8, .out = 24, .kernel = 3, .stride = 2, .padding = 1};
 const Shape image{2, 9, 7, 8};
