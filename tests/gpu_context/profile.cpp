@@ -17,6 +17,7 @@
 #include "support/catch.hpp"
 
 using namespace holon;
+using namespace holon::test;
 
 namespace {
 
