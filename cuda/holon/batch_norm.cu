@@ -25,7 +25,7 @@ template <class T, class Rows>
 void start_sums(const Queue& queue, std::int64_t rows, int channels, const Rows& take, float* partial) {
     const Columns c = sum_columns<T>(channels);
     launch(queue, channel_sums<Rows>, grid_of(c, sum_parts(queue.multiprocessors, c, rows, Rows::blocks)), block_of(c), rows,
-           channels, take, partial, queue.arrived);
+           channels, take, partial, queue.blocks_done);
 }
 
 }  // namespace

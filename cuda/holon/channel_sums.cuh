@@ -21,11 +21,11 @@ __device__ __forceinline__ Part<N> part_of_sums(const float* partial, std::int64
 /// Takes `Rows::sums` sums for each channel over the rows, and calls rows.finish(channel, sums, count) with them. Every
 /// thread calls rows.open(pack, count) once, then rows.take for each of its rows, with rows.ahead of them loaded
 /// beforehand. Part blockIdx.y of the rows is written to partial[part][sum][channel]; the last block of its channels to
-/// come finishes them. `arrived` counts, for each blockIdx.x, the blocks that have come, and is left at 0.
+/// come finishes them. `blocks_done` counts, for each blockIdx.x, the blocks that have written theirs, and is left at 0.
 /// Each thread adds in float; the launcher keeps its rows few, and parts are joined in double.
 template <class Rows>
 __global__ void __launch_bounds__(column_threads, Rows::blocks)
-    channel_sums(std::int64_t count, int channels, Rows rows, float* partial, unsigned* arrived) {
+    channel_sums(std::int64_t count, int channels, Rows rows, float* partial, unsigned* blocks_done) {
     constexpr int W = Rows::Channels::width, N = Rows::sums, block_sums = column_threads * W;
     static_assert(N * sum_lanes * W <= column_threads, "a thread for each sum of the block's channels");
     HOLON_SHARED(float, sums, N * block_sums);
@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(column_threads, Rows::blocks)
     // The last block is to see what this one wrote: first the fence, then the count.
     __threadfence();
     __syncthreads();
-    if (thread == 0) is_last[0] = atomicAdd(arrived + blockIdx.x, 1u) == gridDim.y - 1;
+    if (thread == 0) is_last[0] = atomicAdd(blocks_done + blockIdx.x, 1u) == gridDim.y - 1;
     __syncthreads();
     if (!is_last[0]) return;
 
@@ -73,7 +73,7 @@ __global__ void __launch_bounds__(column_threads, Rows::blocks)
             for (int from = thread + width; from < column_threads; from += width) total[n] += shares[n * column_threads + from];
         rows.finish(channel, total, count);
     }
-    if (thread == 0) arrived[blockIdx.x] = 0;
+    if (thread == 0) blocks_done[blockIdx.x] = 0;
 }
 
 /// Finishes the gradient of a bias.

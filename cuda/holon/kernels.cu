@@ -40,7 +40,7 @@ template <class From, class To> void carry(const Queue& queue, std::int64_t coun
 }
 template <class From, class To>
 void pad_channels(const Queue& queue, std::int64_t rows, int channels, const From* x, To* y) {
-    if (rows) launch(queue, fill_up_channels<From, To>, flat_grid(queue, rows), flat_threads, rows, channels, x, y);
+    if (rows) launch(queue, zero_padded_channels<From, To>, flat_grid(queue, rows), flat_threads, rows, channels, x, y);
 }
 void inverse_deviation(const Queue& queue, int channels, const float* variance, float epsilon, float* out) {
     by_alignment<float>(

@@ -56,7 +56,7 @@ template <Element T, Device D> void plan_for_device() {
 template <Device D> std::size_t kept_by_backend() {
 #ifdef HOLON_CUDA
     if constexpr (std::same_as<D, Gpu>)
-        return op::gpu_detail::blas_workspace(default_context<Gpu>().card().capability) + op::gpu_detail::Arrivals::bytes;
+        return op::gpu_detail::blas_workspace(default_context<Gpu>().card().capability) + op::gpu_detail::BlockCounters::bytes;
 #endif
     return 0;
 }
@@ -92,12 +92,12 @@ template <class Make> struct PlannedRun {
     std::size_t needs(Recompute policy, const Shape& batch) const {
         using T = typename std::invoke_result_t<const Make&>::element;
         const std::vector<op::Warp> warps(std::size_t(batch.n));
-        Tensor<float, Plan> grey, landing;
+        Tensor<float, Plan> grey, upload_buffer;
         const bool on_gpu = default_context<Plan>().state<op::plan::Ledger>().on_gpu;
         const auto input = [&] {  // as `network_input` makes it of the grey images that `BatchInput` holds from step to step
             auto& context = default_context<Plan>();
             if (!grey) grey = Tensor<float, Plan>({batch.n, batch.h, batch.w, 1}, context);
-            if (on_gpu && !landing) landing = Tensor<float, Plan>(grey.shape(), context);  // what `DeviceCopies` takes
+            if (on_gpu && !upload_buffer) upload_buffer = Tensor<float, Plan>(grey.shape(), context);  // what `DeviceCopies` takes
             const auto warped = op::affine_warp(context, grey, std::span<const op::Warp>(warps), {.channels = 3});
             return op::template convert<T>(context, warped);
         };
@@ -109,7 +109,7 @@ template <class Make> struct PlannedRun {
                 return net;
             };
             most = std::max(most, walk_step(staged, input, batch, {policy, batches}).reserved);
-            grey = landing = {};
+            grey = upload_buffer = {};
         }
         return most + most / 50;
     }

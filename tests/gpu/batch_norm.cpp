@@ -317,7 +317,7 @@ TEMPLATE_TEST_CASE("kernels of two batch norms in one pass agree with the op in 
 
 TEST_CASE("sums over rows join every part, and no other, around the shares that join them", "[gpu][batch_norm]") {
     in_two_orders([&](const gpu::Queue& queue) {
-        const gpu::Queue wide{nullptr, queue.multiprocessors * 512, queue.arrived};
+        const gpu::Queue wide{nullptr, queue.multiprocessors * 512, queue.blocks_done};
         // 33 channels: 32 rows a part, joined by 8 shares, and a second column of one channel. The last part has one row.
         for (const std::int64_t parts : {7, 8, 9, 31, 32, 33, 65})
             check<float>(wide, {1, 1, 32 * (parts - 1) + 1, 33}, {false, true, true, false});

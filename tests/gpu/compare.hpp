@@ -16,9 +16,9 @@ inline const Order orders[] = {
 
 /// Runs `body(queue)` for a card of so many multiprocessors; the counters of its sums must be zeros again in the end.
 template <class Body> void on_card_of(int multiprocessors, const Body& body) {
-    std::vector<unsigned> arrived(gpu::most_columns, 0);
-    body(gpu::Queue{nullptr, multiprocessors, arrived.data()});
-    for (const unsigned left : arrived)
+    std::vector<unsigned> blocks_done(gpu::most_columns, 0);
+    body(gpu::Queue{nullptr, multiprocessors, blocks_done.data()});
+    for (const unsigned left : blocks_done)
         if (left != 0) throw std::logic_error("a kernel left its counter of blocks at " + std::to_string(left));
 }
 

@@ -189,11 +189,11 @@ TEST_CASE("beyond 2^31 elements: batch norm and sums over rows", "[gpu][batch_no
         std::vector<float> scratch(std::size_t(gpu::sums_scratch<bfloat16>(wide.multiprocessors, s.rows, s.c, gpu::gradient_sums)), 0),
             mean(channels), deviation(channels), unused(channels), variance(channels), sum(channels), dweight(channels),
             dbias(channels);
-        unsigned arrived = 0;
-        const gpu::Queue sums{nullptr, wide.multiprocessors, &arrived};
+        unsigned blocks_done = 0;
+        const gpu::Queue sums{nullptr, wide.multiprocessors, &blocks_done};
         const auto ready = [&] {
             std::fill(scratch.begin(), scratch.end(), 0);
-            arrived = 65535 - 2;
+            blocks_done = 65535 - 2;
         };
         const std::vector<float> zero(channels, 0), one(channels, 1), half_of(channels, 0.5f);
         ready();

@@ -18,7 +18,7 @@
 
 #include <holon/core/random.hpp>
 
-#include "gpu/arrivals.hpp"
+#include "gpu/publications.hpp"
 #include "gpu/mutant.hpp"
 #include "gpu/shared_memory.hpp"
 

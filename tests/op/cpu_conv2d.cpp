@@ -188,9 +188,9 @@ TEMPLATE_TEST_CASE("a filter of one tap gives the image's gradient, alone and ad
             CHECK(distance(cast<double>(joined), exact) <= tolerance<T>());
         }
     constexpr bool narrow = std::same_as<T, bfloat16>;
-    CHECK(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1}, true) == narrow);
-    CHECK_FALSE(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1}, false));
-    CHECK(op::cpu::turns<T>({.in = 4, .out = 5, .kernel = 1}, false) == narrow);
-    CHECK_FALSE(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1, .stride = {1, 2}}, true));
-    CHECK_FALSE(op::cpu::turns<T>({.in = 4, .out = 4, .kernel = 1, .padding = {0, 0, 0, 1}}, true));
+    CHECK(op::cpu::input_by_forward<T>({.in = 4, .out = 4, .kernel = 1}, true) == narrow);
+    CHECK_FALSE(op::cpu::input_by_forward<T>({.in = 4, .out = 4, .kernel = 1}, false));
+    CHECK(op::cpu::input_by_forward<T>({.in = 4, .out = 5, .kernel = 1}, false) == narrow);
+    CHECK_FALSE(op::cpu::input_by_forward<T>({.in = 4, .out = 4, .kernel = 1, .stride = {1, 2}}, true));
+    CHECK_FALSE(op::cpu::input_by_forward<T>({.in = 4, .out = 4, .kernel = 1, .padding = {0, 0, 0, 1}}, true));
 }

@@ -165,9 +165,9 @@ TEST_CASE("where images outweigh all else, a plan counts the memory that the nex
         REQUIRE(run_training<Averaging<float, Gpu>>(net, task, front, options,
                                                     [](auto&) { return Verdict{0.5, "0.5", ""}; }) == 0);
     }
-    const std::size_t landing = std::size_t(batch * side * side) * sizeof(float);
+    const std::size_t upload_buffer = std::size_t(batch * side * side) * sizeof(float);
     CHECK(memory.use().peak <= needs);
-    CHECK(memory.use().peak > needs - landing);
+    CHECK(memory.use().peak > needs - upload_buffer);
 }
 
 TEST_CASE("a card with too little for the leanest policy is refused with the bytes that are missing", "[train]") {

@@ -59,7 +59,7 @@ constexpr int oldest_capability = 75;
 }  // namespace gpu
 
 /// One card and one stream, in which everything happens in the order of the calls; what a second one uploads meanwhile
-/// comes into that order by a `gpu::Landing`. Calls return before the card is done; only `download` and `wait` stop for
+/// comes into that order by a `gpu::UploadBuffer`. Calls return before the card is done; only `download` and `wait` stop for
 /// it. A context belongs to the thread that made it and those that call `cudaSetDevice` for its card.
 template <> class Context<Gpu> {
  public:
@@ -98,12 +98,12 @@ template <> class Context<Gpu> {
         const Download wanted{to, from, bytes};
         download({&wanted, 1});
     }
-    /// The second stream, for uploads by a `gpu::Landing`; made on first use.
+    /// The second stream, for uploads by a `gpu::UploadBuffer`; made on first use.
     cudaStream_t upload_stream() { return uploads().stream.raw; }
     /// Uploads that do not wait for kernels. The context must outlive it.
-    std::unique_ptr<gpu::Landing> make_landing() {
+    std::unique_ptr<gpu::UploadBuffer> make_upload_buffer() {
         Uploads& u = uploads();
-        return std::make_unique<gpu::Landing>(stream(), memory_, u.stream.raw, u.staging);
+        return std::make_unique<gpu::UploadBuffer>(stream(), memory_, u.stream.raw, u.staging);
     }
     /// Several at once, with one wait.
     void download(std::span<const Download> wanted) {

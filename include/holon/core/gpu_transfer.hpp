@@ -160,22 +160,22 @@ class Staging {
 /// order of the calls. They are not sent straight to their place, because kernels may still read what it holds. Two
 /// places in turn would need no copy on the card, but `CapturedStep` would record the step once for each; the copy takes
 /// a few hundredths of the time of the upload.
-class Landing {
+class UploadBuffer {
  public:
-    Landing(cudaStream_t stream, PoolMemory& memory, cudaStream_t uploads, Staging& staging)
+    UploadBuffer(cudaStream_t stream, PoolMemory& memory, cudaStream_t uploads, Staging& staging)
         : stream_(stream), memory_(memory), uploads_(uploads), staging_(staging) {
         expects_cuda(cudaEventCreateWithFlags(&landed_, cudaEventDisableTiming), "making an event");
         const cudaError_t made = cudaEventCreateWithFlags(&free_, cudaEventDisableTiming);
         if (made != cudaSuccess) cudaEventDestroy(landed_);
         expects_cuda(made, "making an event");
     }
-    ~Landing() {
+    ~UploadBuffer() {
         release();
         cudaEventDestroy(landed_);
         cudaEventDestroy(free_);
     }
-    Landing(const Landing&) = delete;
-    Landing& operator=(const Landing&) = delete;
+    UploadBuffer(const UploadBuffer&) = delete;
+    UploadBuffer& operator=(const UploadBuffer&) = delete;
 
     /// Returns as soon as `from` may be written again. The memory is as large as the most bytes so far, and kept.
     void upload(void* to, const void* from, std::size_t bytes) {

@@ -38,7 +38,7 @@ namespace detail {
 
 /// What the backward pass of one batch norm needs, and where its gradients go.
 template <Element T, Device D>
-struct BatchNormPast {
+struct SavedBatchNorm {
     using A = Accumulate<T>;
     op::Normalization<A, D> normal;
     Saved<T, D> x;
@@ -46,7 +46,7 @@ struct BatchNormPast {
     Edge<A, D> to_weight, to_bias, to_left_out;
 
     /// Takes the statistics, and moves the running ones where they are the batch's.
-    BatchNormPast(const BatchNormTerm<T, D>& of, BatchNormState state)
+    SavedBatchNorm(const BatchNormTerm<T, D>& of, BatchNormState state)
         : x(of.x.saved()), to_x(of.x.edge()), to_weight(of.weight.edge()), to_bias(of.bias.edge()) {
         Context<D>& context = of.x.context();
         const Shape& s = of.x.shape();
@@ -101,28 +101,28 @@ Variable<T, D> batch_norm(const BatchNormTerm<T, D>& term, const Variable<T, D>*
     const Variable<T, D>& x = term.x;
     Context<D>& context = x.context();
     const bool batch = state == BatchNormState::batch;
-    const detail::BatchNormPast<T, D> past(term, state);
+    const detail::SavedBatchNorm<T, D> norm(term, state);
     const auto to_residual = residual ? residual->edge() : Edge<T, D>();
     // Without a residual the ReLU's mask is the sign of the normalised x: none need be kept.
-    const bool masked = relu && residual && (past.wanted() || to_residual);
+    const bool masked = relu && residual && (norm.wanted() || to_residual);
     const auto [y, mask] =
-        op::batch_norm(context, x.value(), residual ? &residual->value() : nullptr, past.normal, relu, masked);
+        op::batch_norm(context, x.value(), residual ? &residual->value() : nullptr, norm.normal, relu, masked);
     const auto redone = residual ? std::nullopt : std::optional(Recompute::batch_norm);
     auto backward = [=, mask = mask, &context](const Tensor<T, D>& dy) {
-        const Tensor<T, D> seen = past.x.get();  // before the gradients are there: making it again takes room of its own
-        op::BatchNormGradients<T, D> wanted = past.open_vectors(context);
-        if (past.to_x) wanted.x = &past.to_x.open(wanted.to_x);
+        const Tensor<T, D> seen = norm.x.get();  // before the gradients are there: making it again takes room of its own
+        op::BatchNormGradients<T, D> wanted = norm.open_vectors(context);
+        if (norm.to_x) wanted.x = &norm.to_x.open(wanted.to_x);
         if (to_residual && !relu)
             to_residual.take(dy);
         else if (to_residual) {
             wanted.residual = to_residual.inherit(dy);
             if (!wanted.residual) wanted.residual = &to_residual.open(wanted.to_residual);
         }
-        op::batch_norm_backward(context, seen, mask ? &mask : nullptr, dy, past.normal, relu, batch, wanted);
+        op::batch_norm_backward(context, seen, mask ? &mask : nullptr, dy, norm.normal, relu, batch, wanted);
     };
     return Variable<T, D>::result("batch_norm", y, std::move(backward), x, residual ? *residual : Variable<T, D>(),
                                   term.weight, term.bias, term.left_out_bias.value_or(Variable<A, D>()))
-        .remade_by(redone, Remaking::cheap, [&context, normal = past.normal, relu, source = x.source()] {
+        .remade_by(redone, Remaking::cheap, [&context, normal = norm.normal, relu, source = x.source()] {
             return op::batch_norm(context, source.get(), static_cast<const Tensor<T, D>*>(nullptr), normal, relu, false).y;
         });
 }
@@ -132,26 +132,26 @@ Variable<T, D> batch_norm(const BatchNormTerm<T, D>& term, const Variable<T, D>*
 template <Element T, Device D>
 Variable<T, D> batch_norm_pair(const BatchNormTerm<T, D>& x, const BatchNormTerm<T, D>& residual, BatchNormState state) {
     using A = Accumulate<T>;
-    using Past = detail::BatchNormPast<T, D>;
+    using SavedNorm = detail::SavedBatchNorm<T, D>;
     Context<D>& context = x.x.context();
     const bool batch = state == BatchNormState::batch;
     // Not the closure's own: it is const when it runs, and is to let go of the images.
-    const std::shared_ptr<std::array<Past, 2>> pasts(new std::array<Past, 2>{Past(x, state), Past(residual, state)});
-    auto& [past, past_beside] = *pasts;
-    const bool masked = past.wanted() || past_beside.wanted();
-    const auto [y, mask] = op::batch_norm_pair(context, x.x.value(), past.normal, residual.x.value(), past_beside.normal, masked);
+    const std::shared_ptr<std::array<SavedNorm, 2>> norms(new std::array<SavedNorm, 2>{SavedNorm(x, state), SavedNorm(residual, state)});
+    auto& [norm, norm_beside] = *norms;
+    const bool masked = norm.wanted() || norm_beside.wanted();
+    const auto [y, mask] = op::batch_norm_pair(context, x.x.value(), norm.normal, residual.x.value(), norm_beside.normal, masked);
     auto backward = [=, mask = mask, &context](const Tensor<T, D>& dy) {
         std::array<Tensor<T, D>, 2> seen;  // both before any gradient is there: making them again takes room of its own
-        for (std::size_t i = 0; i < 2; ++i) seen[i] = std::exchange((*pasts)[i].x, {}).get();
+        for (std::size_t i = 0; i < 2; ++i) seen[i] = std::exchange((*norms)[i].x, {}).get();
         std::array<op::BatchNormGradients<T, D>, 2> wanted;
         for (std::size_t i = 0; i < 2; ++i) {
-            const Past& one = (*pasts)[i];
+            const SavedNorm& one = (*norms)[i];
             wanted[i] = one.open_vectors(context);
             if (!one.to_x) continue;
             wanted[i].x = one.to_x.inherit(seen[i]);
             if (!wanted[i].x) wanted[i].x = &one.to_x.open(wanted[i].to_x);
         }
-        op::batch_norm_pair_backward(context, seen[0], (*pasts)[0].normal, seen[1], (*pasts)[1].normal, mask, dy, batch, wanted[0],
+        op::batch_norm_pair_backward(context, seen[0], (*norms)[0].normal, seen[1], (*norms)[1].normal, mask, dy, batch, wanted[0],
                                      wanted[1]);
     };
     return Variable<T, D>::result("batch_norm_pair", y, std::move(backward), x.x, residual.x, x.weight, x.bias, residual.weight,

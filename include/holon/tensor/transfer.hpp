@@ -64,8 +64,8 @@ template <Device D> class DeviceCopies {
             expects(to.shape() == from.shape(), "DeviceCopies: ", from.shape(), " does not fill ", to.shape());
             expects(&to.context() == &context_, "DeviceCopies: a tensor of another context");
             context_.expects_live("bytes of this machine are sent to the card");
-            if (!landing_) landing_ = context_.make_landing();
-            landing_->upload(to.data(), from.data(), std::size_t(from.size()) * sizeof(T));
+            if (!upload_buffer_) upload_buffer_ = context_.make_upload_buffer();
+            upload_buffer_->upload(to.data(), from.data(), std::size_t(from.size()) * sizeof(T));
             return;
         }
 #endif
@@ -76,7 +76,7 @@ template <Device D> class DeviceCopies {
     Context<D>& context_;
 #ifdef HOLON_CUDA
     struct None {};
-    std::unique_ptr<std::conditional_t<std::same_as<D, Gpu>, gpu::Landing, None>> landing_;
+    std::unique_ptr<std::conditional_t<std::same_as<D, Gpu>, gpu::UploadBuffer, None>> upload_buffer_;
 #endif
 };
 

@@ -34,7 +34,7 @@ std::string conv2d_implementation(Context<Cpu>& context, const Shape& x, const C
         return cpu::prepare_widened(context, direction, x, o, biased, false).implementation();
     if (direction == Direction::to_filter && cpu::filter_by_product<T>(x, o))
         return cpu::prepare_product<T>(engine, true, false, o.out, o.in, conv2d_shape(x, o).rows())->implementation;
-    if (direction == Direction::to_input && cpu::turns<T>(o, false)) return cpu::prepare_turned<T>(engine, x, o)->implementation;
+    if (direction == Direction::to_input && cpu::input_by_forward<T>(o, false)) return cpu::prepare_input_by_forward<T>(engine, x, o)->implementation;
     return cpu::prepare_convolution<T>(engine, direction, x, o, biased)->implementation;
 }
 
@@ -114,10 +114,10 @@ void conv2d_backward_input(Context<Cpu>& context, const Tensor<T, Cpu>& dy, cons
         double* to = dx.data();
         if (mode == Gradient::assign) std::fill_n(to, dx.size(), 0.0);
         cpu::convolve_to_input(dy.data(), dy.shape(), filter.data(), to, xs, o);
-    } else if (cpu::turns<T>(o, mode == Gradient::add)) {
+    } else if (cpu::input_by_forward<T>(o, mode == Gradient::add)) {
         if (mode == Gradient::assign) std::fill_n(dx.data(), dx.size(), T(0.0f));
         auto& engine = context.state<cpu::Engine>();
-        const auto p = cpu::prepare_turned<T>(engine, xs, o);
+        const auto p = cpu::prepare_input_by_forward<T>(engine, xs, o);
         const cpu::Bytes scratch = cpu::bytes(context, p->scratch);
         const auto form = cpu::formed_filter(context, engine, *p, filter, scratch);
         engine.run(p->primitive, {{DNNL_ARG_SRC, p->y, dy.data()},

@@ -32,20 +32,21 @@ Tensor<T, Cpu> seen_positions(Context<Cpu>& context, const Tensor<T, Cpu>& x, co
     return seen;
 }
 
-/// Whether the gradient of an image is computed by `prepare_turned`, for bfloat16 that oneDNN computes itself. Where it joins
-/// one that is there (`add`) that takes 0.81 to 1.02 of the time of a gradient aside and its addition; in float, where the
-/// addition hides behind the arithmetic, up to 1.1. With an odd number of results it always is: for some numbers of positions
-/// (30, 90, 930) the kernel that oneDNN 2.6 has for the gradient itself, jit_bf16_1x1:avx512_core_bf16, gives wrong numbers.
+/// Whether the gradient of an image is computed by `prepare_input_by_forward`, for bfloat16 that oneDNN computes itself. Where
+/// it joins one that is there (`add`) that takes 0.81 to 1.02 of the time of a gradient aside and its addition; in float,
+/// where the addition hides behind the arithmetic, up to 1.1. With an odd number of output channels it always is: for some
+/// numbers of positions (30, 90, 930) the kernel that oneDNN 2.6 has for the gradient itself,
+/// jit_bf16_1x1:avx512_core_bf16, gives wrong numbers.
 template <Element T>
-bool turns(const Conv2dOptions& o, bool add) {
+bool input_by_forward(const Conv2dOptions& o, bool add) {
     return std::same_as<T, bfloat16> && o.kernel == Extent(1) && o.stride == Extent(1) && o.padding == Padding(0) &&
            (add || o.out % 2 != 0);
 }
 
 /// For a filter of one tap that sees every position: the gradient of its image x, added to one that is there. oneDNN adds
-/// only to what it computes forward, so this is a convolution of dy with the filter turned about (out and in exchanged).
+/// only to what it computes forward, so this is a forward convolution of dy with the filter transposed (out and in exchanged).
 template <Element T>
-std::shared_ptr<Prepared> prepare_turned(Engine& engine, const Shape& x, const Conv2dOptions& o) {
+std::shared_ptr<Prepared> prepare_input_by_forward(Engine& engine, const Shape& x, const Conv2dOptions& o) {
     const Key key{4, dnnl_type<T>(), x.n, x.h, x.w, o.in, o.out};
     return engine.prepared(key, [&] {
         constexpr auto type = dnnl_type<T>();

@@ -13,12 +13,12 @@ namespace holon::gpu {
 /// Elements of T in an access of 16 bytes: launchers take such packs where channels and pointers allow it.
 template <class T> constexpr int pack_width = 16 / int(sizeof(T));
 
-/// Where work goes, and how wide the card is. `arrived`, for kernels that sum over rows, has `most_columns` zeros
+/// Where work goes, and how wide the card is. `blocks_done`, for kernels that sum over rows, has `most_columns` zeros
 /// (op/gpu/columns.hpp) on the device, which are zeros again behind each of them.
 struct Queue {
     CUstream_st* stream = nullptr;
     int multiprocessors = 1;
-    unsigned* arrived = nullptr;
+    unsigned* blocks_done = nullptr;
 };
 
 /// The four vectors of a normalisation; see op::Normalization.

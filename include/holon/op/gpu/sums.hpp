@@ -5,10 +5,10 @@
 
 namespace holon::op::gpu_detail {
 
-/// How many blocks of a kernel have come, for each of its columns: zeros from one kernel to the next.
-struct Arrivals {
+/// How many blocks of a kernel that sums have written their part, for each of its columns: zeros from one kernel to the next.
+struct BlockCounters {
     static constexpr std::size_t bytes = std::size_t(gpu::most_columns) * sizeof(unsigned);
-    explicit Arrivals(Context<Gpu>& context)
+    explicit BlockCounters(Context<Gpu>& context)
         : counters(context.outside_rehearsal([&] {
               const Lasting lasting;
               return scratch<std::uint8_t>(context, std::int64_t(bytes));
@@ -24,7 +24,7 @@ template <Element T> struct Summing {
         : queue(gpu_detail::queue(context)), rows(s.rows()), channels(narrow(op, s.c)) {
         constexpr std::int64_t most = gpu::most_columns * gpu::sum_lanes * gpu::pack_width<T>;
         expects(s.c <= most, op, ": image ", s, "; a GPU sums over the rows of up to ", most, " channels of this type");
-        queue.arrived = as<unsigned>(context.state<Arrivals>().counters);
+        queue.blocks_done = as<unsigned>(context.state<BlockCounters>().counters);
         scratch = gpu_detail::scratch<float>(context, gpu::sums_scratch<T>(queue.multiprocessors, rows, s.c, kept));
     }
     gpu::Queue queue;

@@ -28,8 +28,8 @@ Choice choice_on_cpu(Context<Cpu>& cpu, Direction direction, const Shape& x, con
                               share = add ? std::size_t(filter_shape(o).size()) * sizeof(Accumulate<T>) : 0;
             return {p->implementation, std::size_t(p->scratch), Choice::Form{}, seen + share};
         }
-        if (direction == Direction::to_input && cpu::turns<T>(o, add)) {
-            const auto p = cpu::prepare_turned<T>(cpu.state<cpu::Engine>(), x, o);
+        if (direction == Direction::to_input && cpu::input_by_forward<T>(o, add)) {
+            const auto p = cpu::prepare_input_by_forward<T>(cpu.state<cpu::Engine>(), x, o);
             return {p->implementation, std::size_t(p->scratch), Choice::Form{p->filter.bytes(), p->number}, 0};
         }
         const bool aside = direction == Direction::to_input && add;

@@ -1,4 +1,4 @@
-// gpu/arrivals.hpp: what a block tells others through global memory, watched: a value that is stored past the first cache
+// gpu/publications.hpp: what a block tells others through global memory, watched: a value that is stored past the first cache
 // (__stcg) must be behind a fence and a barrier before its block is counted (atomicAdd), or a block that sees the count may
 // not see the value.
 #pragma once
